@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace example {
+
+/// How the fetching of one source ended.
+struct download_record {
+  download_record() = default;
+
+  std::string url;
+  std::string path;
+  std::uint64_t bytes = 0;
+  std::string sha256;
+  std::chrono::nanoseconds own_time{};
+  std::string failure;  // empty: the file is there
+  bool finished = false;
+};
+
+/// The table of sources, and what doing them at once has saved: `wall` against the sum of the own times.
+void print_report(const std::vector<download_record>& records, std::chrono::nanoseconds wall, bool one_by_one);
+
+}  // namespace example

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "support/serving.hpp"
+
+#include "support/program.hpp"
+
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <system_error>
+#include <utility>
+
+#include <dirent.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+namespace example {
+namespace {
+
+constexpr asyncio::timedelta shutdown_grace = std::chrono::seconds(5);
+constexpr int accept_backlog = 4096;
+
+using connection_count = std::shared_ptr<std::size_t>;
+
+/// Every descriptor but the one that looks.
+std::size_t open_descriptors() {
+  DIR* directory = opendir("/proc/self/fd");
+  if (directory == nullptr) return 0;
+  std::size_t entries = 0;
+  while (const dirent* entry = readdir(directory)) entries += entry->d_name[0] != '.';
+  closedir(directory);
+  return entries - 1;
+}
+
+std::size_t resident_kilobytes() {
+  std::size_t total_pages = 0, resident_pages = 0;
+  std::ifstream("/proc/self/statm") >> total_pages >> resident_pages;
+  return resident_pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE)) / 1024;
+}
+
+void print_stats(std::size_t connections) {
+  asyncio::event_loop& loop = asyncio::get_running_loop();
+  std::printf("STATS conns=%zu tasks=%zu fds=%zu inflight=%zu rss_kb=%zu\n", connections,
+              asyncio::all_tasks(loop).size(), open_descriptors(), loop.metrics().inflight, resident_kilobytes());
+  std::fflush(stdout);
+}
+
+/// A descriptor a connection: the usual soft limit of 1024 would be the first thing a test meets.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+asyncio::coroutine<> serve_connection(connection_count connections, connection_handler handler,
+                                      asyncio::stream_reader reader, asyncio::stream_writer writer) {
+  struct counted {
+    explicit counted(connection_count& count) : count(count) { ++*count; }
+    ~counted() { --*count; }
+    connection_count& count;
+  } one(connections);
+  try {
+    co_await handler(std::move(reader), std::move(writer));
+  } catch (const std::system_error&) {
+    // The peer went away or fell silent: its connection ends, nothing else does.
+  }
+}
+
+}  // namespace
+
+void add_server_arguments(arguments& args, server_settings& into) {
+  args.number("--port", "P", "listen there (default 0: a free port, see the first line of output)", into.port, 0,
+              65535);
+  args.text("--host", "H", "listen on this address (default 127.0.0.1; an empty one: all)", into.host);
+  add_backend_argument(args, into.backend);
+  args.seconds("--idle-timeout", "close connections that are silent for S seconds (default: never)", into.idle_timeout);
+  args.number("--max-conns", "N", "at most N connections at a time (default 0: no bound)", into.max_connections);
+}
+
+asyncio::coroutine<int> serve(server_settings settings, connection_handler handler) {
+  raise_descriptor_limit();
+  auto connections = std::make_shared<std::size_t>(0);
+  auto counting_handler = [connections, handler](asyncio::stream_reader reader, asyncio::stream_writer writer) {
+    return serve_connection(connections, handler, std::move(reader), std::move(writer));
+  };
+  asyncio::server server = co_await asyncio::start_server(
+      counting_handler, settings.host, settings.port,
+      {.backlog = accept_backlog, .limit = settings.line_limit, .max_connections = settings.max_connections});
+
+  asyncio::event_loop& loop = asyncio::get_running_loop();
+  asyncio::future<> stop;
+  loop.add_signal_handler(SIGUSR1, [connections] { print_stats(*connections); });
+  loop.add_signal_handler(SIGTERM, [stop] {
+    if (!stop.done()) stop.set_result();
+  });
+  std::printf("LISTENING %d\n", server.port());
+  std::fflush(stdout);
+
+  co_await stop;
+  co_await server.shutdown(shutdown_grace);
+  co_return exit_ok;
+}
+
+}  // namespace example

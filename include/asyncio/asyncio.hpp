@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+// The whole public face: one header per module of Python's asyncio.
+#include <asyncio/async_with.hpp>
+#include <asyncio/awaitable.hpp>
+#include <asyncio/coroutine.hpp>
+#include <asyncio/errors.hpp>
+#include <asyncio/event_loop.hpp>
+#include <asyncio/future.hpp>
+#include <asyncio/gather.hpp>
+#include <asyncio/locks.hpp>
+#include <asyncio/log.hpp>
+#include <asyncio/outcome.hpp>
+#include <asyncio/queue.hpp>
+#include <asyncio/run.hpp>
+#include <asyncio/sleep.hpp>
+#include <asyncio/streams.hpp>
+#include <asyncio/task.hpp>
+#include <asyncio/time.hpp>
+#include <asyncio/timeout.hpp>
+#include <asyncio/wait.hpp>

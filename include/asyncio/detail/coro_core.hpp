@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+#include <asyncio/detail/future_core.hpp>
+#include <asyncio/detail/loop_core.hpp>
+
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <source_location>
+#include <string>
+#include <string_view>
+
+namespace asyncio {
+class context;
+}
+
+namespace asyncio::detail {
+
+/// What a suspended task waits on; lives in the awaiter, on the suspended frame. `cancel` asks the wait to end early.
+/// True: the task is woken, now or later, and the await decides what it throws. False: it has its result already.
+struct wait_base {
+  bool (*cancel)(wait_base*) noexcept;  ///< set before the wait begins
+};
+
+/// What few tasks have.
+struct task_extra {
+  std::string name;
+  bool named = false;
+};
+
+/// The state of a coroutine, and of the task it may become. It stands right in front of the coroutine's frame, in the
+/// same block of memory; the value stands in front of it:
+///
+///     [ value | coro_core | frame: promise, parameters, locals ]
+///
+/// The frame dies when the coroutine has ended, and with it parameters and locals; the block stays while a task handle
+/// refers to it.
+///
+/// How a step runs. The driver (run_step) resumes one frame after another, never one from within another: awaiting a
+/// child leaves the child's frame in `here.next_frame` and suspends; ending leaves the parent's there. So the machine
+/// stack stays flat in every build, however long the chain. When the field stays empty the task has suspended, or its
+/// root coroutine has ended.
+///
+/// Life of a task:   created → ready → running → (waiting → ready → running)* → done
+///   ready:   its op stands in the loop's queue (`scheduled`), once at most.
+///   waiting: `waiting` names the wait; `top` is the frame that will be resumed.
+///   done:    the outcome is in future_core; the frame is gone; the loop has let go of its reference.
+///
+/// Cancellation. cancel() counts a request. A waiting task passes it to its wait, which ends early or was finished
+/// already; in every other case `must_cancel` remembers it, and the next suspension ends at once. So a result that is
+/// there is delivered first. A task that never suspends again ends cancelled, unless the request came when such a result
+/// was on its way to it (`late_cancel`): what it returns then is not lost.
+struct coro_core : future_core, op, task_links {
+  explicit coro_core(const future_kind* k) noexcept : future_core(k, nullptr), op(unset()) {}
+
+  void* parent = nullptr;           ///< the frame that awaits this one
+  wait_base* waiting = nullptr;     ///< what the suspended task waits on
+  task_extra* extra = nullptr;
+  std::source_location site;        ///< the co_await it last passed
+  std::source_location origin;      ///< the coroutine function
+  bool spawned = false;             ///< is a task
+  bool started = false;
+  bool ended = false;               ///< ran to its end
+  bool ended_cancelled = false;     ///< by letting cancelled_error out
+  bool ended_interrupted = false;   ///< by letting keyboard_interrupt out
+  bool scheduled = false;
+  bool must_cancel = false;
+  bool late_cancel = false;         ///< must_cancel came when a result was there already
+  std::uint32_t cancel_requests = 0;
+  void* top;                        ///< the frame that the next step resumes
+  std::uint64_t number;
+
+  void* frame() noexcept;
+  loop_core* loop() const noexcept { return home->loop(); }
+  static coro_core* of_frame(void* frame) noexcept;
+
+  /// Puts the task into the ready queue.
+  void schedule() noexcept {
+    scheduled = true;
+    loop()->post(this);
+  }
+  /// The wait is over: the task continues in the next turn.
+  void wake() noexcept {
+    waiting = nullptr;
+    schedule();
+  }
+};
+
+inline void loop_core::link_task(coro_core* task) noexcept {
+  ++task_count_;
+  task_links* last = tasks_.prev_task;
+  task->next_task = &tasks_;
+  task->prev_task = last;
+  last->next_task = tasks_.prev_task = task;
+}
+
+inline void loop_core::unlink_task(coro_core* task) noexcept {
+  --task_count_;
+  task->prev_task->next_task = task->next_task;
+  task->next_task->prev_task = task->prev_task;
+}
+
+inline coro_core* loop_core::first_task() const noexcept {
+  return tasks_.next_task == &tasks_ ? nullptr : static_cast<coro_core*>(tasks_.next_task);
+}
+inline coro_core* loop_core::task_after(coro_core* task) const noexcept {
+  return task->next_task == &tasks_ ? nullptr : static_cast<coro_core*>(task->next_task);
+}
+
+inline constexpr std::size_t core_space = (sizeof(coro_core) + 15) / 16 * 16;
+
+inline void* coro_core::frame() noexcept { return reinterpret_cast<std::byte*>(this) + core_space; }
+inline coro_core* coro_core::of_frame(void* frame) noexcept {
+  return std::launder(reinterpret_cast<coro_core*>(static_cast<std::byte*>(frame) - core_space));
+}
+
+/// The running task, for an await that is about to suspend. Errors: std::runtime_error outside a task.
+[[noreturn]] void throw_outside_task();
+inline coro_core* awaiting_task() {
+  coro_core* task = here.task;
+  if (task == nullptr) [[unlikely]]
+    throw_outside_task();
+  return task;
+}
+
+/// A request for cancellation that came earlier reaches the wait that has just begun.
+void deliver_cancel(coro_core* task) noexcept;
+
+/// The last thing an await_suspend does: `task` waits on `wait`, and continues in `frame`.
+inline void begin_wait(coro_core* task, wait_base* wait, std::coroutine_handle<> frame) noexcept {
+  task->top = frame.address();
+  task->waiting = wait;
+  if (task->must_cancel) [[unlikely]]
+    deliver_cancel(task);
+}
+
+/// Throws the cancellation of the running task.
+[[noreturn]] void throw_cancelled(coro_core* task);
+
+// The compiled half of coroutine<T>.
+void store_exception(coro_core* core) noexcept;                   ///< inside a catch block
+[[noreturn]] void rethrow_error(coro_core* core);
+void destroy_frame(void* frame) noexcept;                         ///< out of line: no compiler may elide the frame
+void drop_unawaited(coro_core* core) noexcept;                    ///< reports, destroys
+void discard(coro_core* core) noexcept;                           ///< destroys without a word
+void throw_awaited_twice();
+
+void run_step(op* step) noexcept;
+[[noreturn]] void refuse_task(coro_core* core, loop_core* loop);   ///< destroys the coroutine, says why it cannot start
+void name_new_task(coro_core* core, std::string_view name);
+void run_eagerly(coro_core* core) noexcept;
+void clean_up_task(coro_core* task) noexcept;
+
+/// Makes a task of a coroutine that was not started: it belongs to the loop (null: the running one), and has one
+/// reference for the caller. Errors: std::runtime_error when the loop is closed or another thread's; the coroutine is
+/// destroyed then.
+inline coro_core* start_task(loop_core* loop, coro_core* core, std::string_view name, bool eager) {
+  if (loop == nullptr) loop = here.loop;
+  if (loop == nullptr || loop->closing() || !loop->box().owned_here()) [[unlikely]]
+    refuse_task(core, loop);
+  if (!name.empty()) [[unlikely]]
+    name_new_task(core, name);
+  core->home = &loop->box();
+  core->home->add_user_of_owner();
+  core->spawned = true;
+  core->local_refs = 2;  // the loop's, until it is done, and the caller's
+  core->number = loop->next_task_number();
+  core->top = core->frame();
+  core->done = &run_step;
+  loop->link_task(core);
+  if (eager && here.loop == loop) [[unlikely]] {
+    run_eagerly(core);
+  } else {
+    core->scheduled = true;
+    loop->post(core);
+  }
+  return core;
+}
+bool cancel_task(future_core* core, const shared_text& message);
+
+/// The loop that runs in this thread. Errors: std::runtime_error.
+loop_core& running_loop();
+
+}  // namespace asyncio::detail

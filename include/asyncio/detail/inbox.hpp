@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+#include <asyncio/detail/op.hpp>
+
+#include <atomic>
+#include <cstddef>
+
+namespace asyncio::detail {
+
+class loop_core;
+struct coro_core;
+struct future_core;
+
+/// What the library knows about the running thread. One load each; zero outside a loop.
+struct thread_state {
+  loop_core* loop = nullptr;       ///< the loop that runs in this thread
+  coro_core* task = nullptr;       ///< the task whose step runs now
+  void* next_frame = nullptr;      ///< the coroutine frame that the running step continues with
+};
+
+#if defined(__GNUC__)
+#define ASYNCIO_TLS_MODEL [[gnu::tls_model("initial-exec")]]
+#else
+#define ASYNCIO_TLS_MODEL
+#endif
+
+ASYNCIO_TLS_MODEL extern constinit thread_local thread_state here;
+
+/// The loop's door for other threads, and the name of its thread. It outlives the loop for as long as a handle of one
+/// of its futures lives, so that a late handle finds a closed door and not freed memory.
+///
+/// `owner_` is the address of the owning thread's `here`: the thread that made the loop, or that runs it. close() sets
+/// it to null: from then on no thread is the owner, and reference counts are kept with atomics alone (future_core.hpp).
+///
+/// `head_` is a stack of posted ops, `closed_mark()` once the loop is closed. A poster pushes, then looks at
+/// `sleeping_`; the loop sets `sleeping_`, then looks at `head_`. Both are sequentially consistent: one of them sees
+/// the other, so no post is slept over, and nobody writes to the wake-up descriptor while the loop is awake.
+class inbox {
+ public:
+  /// Takes over `wake_fd`: closed with the inbox. `wake` writes to it.
+  inbox(loop_core& loop, int wake_fd, void (*wake)(int fd) noexcept, void (*close_fd)(int fd) noexcept) noexcept;
+  inbox(const inbox&) = delete;
+  inbox& operator=(const inbox&) = delete;
+
+  /// Is the calling thread the loop's?  Thread: any.
+  bool owned_here() const noexcept { return owner_.load(std::memory_order_acquire) == &here; }
+  bool closed() const noexcept { return owner_.load(std::memory_order_acquire) == nullptr; }
+  /// The loop; null once it is closed.  Thread: the loop's, or any after close.
+  loop_core* loop() const noexcept { return loop_; }
+  void take_ownership() noexcept { owner_.store(&here, std::memory_order_release); }
+
+  /// Gives `node` to the loop: it is run in the next turn. False: the loop is closed, the node is still the caller's.
+  /// Thread: any.
+  bool post(op* node) noexcept;
+  /// Hands an object whose references another thread dropped to the loop's thread; when the loop is closed, the calling
+  /// thread does what is to be done.   Thread: any but the loop's.
+  void hand_over(future_core* core) noexcept;
+  /// Makes a sleeping loop look around.  Thread: any.
+  void wake() noexcept;
+
+  bool has_mail() const noexcept { return head_.load(std::memory_order_relaxed) != nullptr; }
+  /// Appends what was posted to `to`, oldest first.  Thread: the loop's.
+  void drain(op_queue& to) noexcept;
+  /// Announces that the loop is about to sleep. False: there is mail, do not.
+  bool begin_sleep() noexcept;
+  void end_sleep() noexcept { sleeping_.store(false, std::memory_order_relaxed); }
+  int wake_fd() const noexcept { return wake_fd_; }
+
+  /// Shuts the door; what was posted last goes to `rest`.  Thread: the loop's.
+  void close(op_queue& rest) noexcept;
+
+  /// Counted users: the loop itself and every live future, task and handle of it.
+  /// Thread of both: the loop's, or any once it is closed.
+  void add_user_of_owner() noexcept {
+    users_.store(users_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+  void add_user() noexcept {
+    if (owned_here()) [[likely]]
+      users_.store(users_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    else
+      users_.fetch_add(1, std::memory_order_relaxed);
+  }
+  void drop_user() noexcept {
+    if (owned_here()) [[likely]]  // the loop is a user too, so this is not the last one
+      users_.store(users_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+    else
+      drop_user_of_closed();
+  }
+  /// How many inboxes exist: of loops that are open, or that somebody still has a handle of.
+  static std::size_t count() noexcept;
+
+ private:
+  ~inbox();
+  void drop_user_of_closed() noexcept;
+  static op* closed_mark() noexcept;
+  static void take_back_dropped(op* self) noexcept;
+
+  struct drop_op : op {
+    inbox* box = nullptr;
+  };
+
+  std::atomic<thread_state*> owner_;
+  loop_core* loop_;
+  std::atomic<op*> head_{nullptr};
+  std::atomic<future_core*> dropped_{nullptr};  // its first entry posts drop_op_, which takes them all
+  drop_op drop_op_;
+  std::atomic<bool> sleeping_{false};
+  std::atomic<std::size_t> users_{1};  // written without RMW by the owner while there is one
+  std::atomic<int> posting_{0};        // threads inside post(): the destructor waits for them
+  int wake_fd_;
+  void (*wake_)(int) noexcept;
+  void (*close_fd_)(int) noexcept;
+};
+
+}  // namespace asyncio::detail

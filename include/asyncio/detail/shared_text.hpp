@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+#include <atomic>
+#include <string>
+#include <utility>
+
+namespace asyncio::detail {
+
+/// An immutable string shared by reference, one pointer wide; the empty string costs nothing. Copies are cheap and
+/// noexcept, so that it can travel in exceptions and in cancellation, which must not allocate.
+class shared_text {
+ public:
+  shared_text() noexcept = default;
+  explicit shared_text(std::string text) : block_(text.empty() ? nullptr : new block{{1}, std::move(text)}) {}
+  shared_text(const shared_text& other) noexcept : block_(other.block_) {
+    if (block_ != nullptr) block_->uses.fetch_add(1, std::memory_order_relaxed);
+  }
+  shared_text(shared_text&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
+  shared_text& operator=(shared_text other) noexcept {
+    std::swap(block_, other.block_);
+    return *this;
+  }
+  ~shared_text() {
+    if (block_ != nullptr && block_->uses.fetch_sub(1, std::memory_order_acq_rel) == 1) delete block_;
+  }
+
+  const std::string& str() const noexcept { return block_ != nullptr ? block_->text : none(); }
+  bool empty() const noexcept { return block_ == nullptr; }
+
+ private:
+  struct block {
+    std::atomic<int> uses;
+    std::string text;
+  };
+  static const std::string& none() noexcept;
+  block* block_ = nullptr;
+};
+
+}  // namespace asyncio::detail

@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+#include <asyncio/awaitable.hpp>
+#include <asyncio/future.hpp>
+#include <asyncio/task.hpp>
+#include <asyncio/time.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <source_location>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace asyncio {
+
+/// How a loop reaches the kernel. `automatic` takes the better one that this machine allows. Also by the environment
+/// variable ASYNCIO_BACKEND=epoll|io_uring.
+enum class backend_kind { automatic, io_uring, epoll };
+
+/// How a loop is made and run. `debug`: default from ASYNCIO_DEBUG. `spin`: microseconds to look for work before
+/// sleeping. `clock`: a clock of one's own, for tests. `watchdog`, `trace`: for looking inside.
+struct run_options {
+  std::optional<bool> debug = {};
+  backend_kind backend = backend_kind::automatic;
+  unsigned spin = 0;
+  asyncio::clock_source* clock = nullptr;
+  timedelta watchdog = {};
+  std::string_view trace = {};
+};
+using loop_options = run_options;
+static_assert(std::is_aggregate_v<run_options> && std::is_trivially_copyable_v<run_options>);
+
+/// What the loop's exception handler is told.  Python: the context dict.
+struct exception_context {
+  std::string message = {};
+  std::exception_ptr exception = {};
+  any_task task = {};
+  std::source_location where = {};
+};
+
+/// Counts of a loop at this moment.
+struct loop_metrics {
+  std::size_t tasks = 0;     ///< not done
+  std::size_t ready = 0;     ///< waiting for their turn
+  std::size_t timers = 0;    ///< armed
+  std::size_t inflight = 0;  ///< requests given to the kernel and not finished
+};
+
+namespace detail {
+
+/// A call that the loop makes once: the node behind callback_handle. It is counted: the queue has one reference until
+/// it has run, each handle one. Of call_soon_threadsafe: the count and the state are then changed by any thread.
+struct callback_node : timer_op {
+  enum state_t : std::uint8_t { pending, running, finished, cancelled };
+
+  inbox* home = nullptr;
+  void (*call)(callback_node*) = nullptr;              ///< may throw
+  void (*drop)(callback_node*) noexcept = nullptr;     ///< destroys the closure, once
+  void (*free)(callback_node*) noexcept = nullptr;     ///< frees the node
+  std::uint32_t refs = 1;
+  std::uint8_t state = pending;
+  bool shared = false;                                 ///< use the two words through atomics
+
+  void retain() noexcept;
+  void release() noexcept;
+  void cancel() noexcept;
+  bool is_cancelled() const noexcept;
+  static void run(op* self) noexcept;
+};
+
+template <class F, class... A>
+struct bound_call final : callback_node {
+  template <class G, class... B>
+  explicit bound_call(G&& g, B&&... b) : f(std::forward<G>(g)), args(std::forward<B>(b)...) {}
+
+  union {
+    F f;
+  };
+  union {
+    std::tuple<A...> args;
+  };
+  ~bound_call() {}  // f and args were destroyed by drop
+
+  static bound_call* make(auto&& g, auto&&... b) {
+    auto* node = ::new (pool_allocate(sizeof(bound_call)))
+        bound_call(std::forward<decltype(g)>(g), std::forward<decltype(b)>(b)...);
+    node->done = &callback_node::run;
+    node->call = [](callback_node* self) {
+      auto* me = static_cast<bound_call*>(self);
+      std::apply([me](A&... a) { (void)detail::invoke(std::move(me->f), std::move(a)...); }, me->args);
+    };
+    node->drop = [](callback_node* self) noexcept {
+      auto* me = static_cast<bound_call*>(self);
+      me->f.~F();
+      using tuple = std::tuple<A...>;
+      me->args.~tuple();
+    };
+    node->free = [](callback_node* self) noexcept {
+      auto* me = static_cast<bound_call*>(self);
+      me->~bound_call();
+      pool_free(me, sizeof(bound_call));
+    };
+    return node;
+  }
+};
+
+}  // namespace detail
+
+/// A scheduled call: cancel() before its turn and it is not made. Dropping the handle changes nothing.
+/// Thread: the loop's; of call_soon_threadsafe: any, cancel() then waits while the call is being made.
+/// Python: asyncio.Handle.
+class callback_handle {
+ public:
+  explicit callback_handle(detail::callback_node* node) noexcept : node_(node) {}
+  callback_handle(const callback_handle& other) noexcept : node_(other.node_) { node_->retain(); }
+  callback_handle& operator=(const callback_handle& other) noexcept {
+    other.node_->retain();
+    node_->release();
+    node_ = other.node_;
+    return *this;
+  }
+  ~callback_handle() { node_->release(); }
+
+  /// The call will not be made; its function and arguments are destroyed at once. Idempotent.
+  void cancel() const { node_->cancel(); }
+  bool cancelled() const { return node_->is_cancelled(); }
+
+ protected:
+  detail::callback_node* node_;
+};
+using handle = callback_handle;
+
+/// A call at a time.  Python: asyncio.TimerHandle.
+class timer_handle : public callback_handle {
+ public:
+  using callback_handle::callback_handle;
+  /// Its deadline; stays readable after it fired or was cancelled.
+  time_point when() const { return node_->deadline; }
+};
+
+namespace detail {
+
+#define ASYNCIO_CALLBACK_SENTENCE \
+  "a coroutine function given as a callback would never run: write create_task(f, args...) instead"
+
+template <class F, class... A>
+concept callback_for = plain_callable<std::decay_t<F>, std::decay_t<A>...>;
+template <class... X>
+inline constexpr bool callback_any = false;
+template <class F, class... A>
+inline constexpr bool callback_any<F, A...> = callback_for<F, A...>;
+
+/// A watched descriptor or signal: a closure that is called again and again.
+struct repeated_call {
+  void (*call)(repeated_call*) = nullptr;
+  void (*destroy)(repeated_call*) noexcept = nullptr;
+};
+template <class F>
+repeated_call* make_repeated_call(F f) {
+  struct node : repeated_call {
+    explicit node(F g) : f(std::move(g)) {}
+    F f;
+  };
+  auto* n = new node(std::move(f));
+  n->call = [](repeated_call* self) { (void)static_cast<node*>(self)->f(); };
+  n->destroy = [](repeated_call* self) noexcept { delete static_cast<node*>(self); };
+  return n;
+}
+
+struct exception_handler {
+  void (*call)(exception_handler*, event_loop&, const exception_context&) = nullptr;
+  void (*destroy)(exception_handler*) noexcept = nullptr;
+};
+
+/// Waits until a descriptor is ready; see event_loop::readable().
+struct ready_wait_state;
+class [[nodiscard("it must be awaited")]] ready_operation {
+ public:
+  ready_operation(loop_core& loop, int fd, bool for_write) noexcept : loop_(&loop), fd_(fd), for_write_(for_write) {}
+  ready_operation(ready_operation&& other) noexcept
+      : loop_(other.loop_), fd_(other.fd_), for_write_(other.for_write_) {}
+  ready_operation& operator=(const ready_operation&) = delete;
+  ~ready_operation();
+  bool await_ready() const noexcept { return false; }
+  bool await_suspend(std::coroutine_handle<> frame);
+  void await_resume();
+
+ private:
+  loop_core* loop_;
+  ready_wait_state* state_ = nullptr;
+  int fd_;
+  bool for_write_;
+};
+
+void run_until_done(event_loop& loop, future_core* core);
+
+}  // namespace detail
+
+/// The loop: runs callbacks and tasks, waits for timers, descriptors, signals and other threads. One thread at a time.
+/// Thread: its own; every call but call_soon_threadsafe() is checked and throws std::runtime_error elsewhere.
+/// Python: asyncio.AbstractEventLoop.
+class event_loop : public detail::spawner<event_loop> {
+ public:
+  event_loop(const event_loop&) = delete;
+  event_loop& operator=(const event_loop&) = delete;
+  /// As close().
+  ~event_loop();
+
+  /// Runs until the awaitable is done; its value, or what it threw. A coroutine becomes a task.
+  /// Errors: std::runtime_error when stopped before it was done, when a loop runs in this thread already, when closed.
+  template <awaitable A>
+  detail::value_t<A> run_until_complete(A&& awaited) {
+    using value = detail::value_t<A>;
+    if constexpr (detail::is_handle<std::remove_cvref_t<A>> &&
+                  !std::is_same_v<std::remove_cvref_t<A>, any_task>) {
+      return finish<value, false>(awaited);
+    } else {
+      check_may_run();
+      task<value> t = this->create_task(std::forward<A>(awaited));
+      return finish<value, true>(t);
+    }
+  }
+  template <class F>
+    requires detail::async_callable<std::decay_t<F>&>
+  detail::async_result_t<std::decay_t<F>&> run_until_complete(F&& async_main) {
+    check_may_run();
+    std::decay_t<F> main(std::forward<F>(async_main));
+    task<detail::async_result_t<std::decay_t<F>&>> t = this->create_task(main());
+    return finish<detail::async_result_t<std::decay_t<F>&>, true>(t);
+  }
+  /// Runs until stop().
+  void run_forever();
+  /// Lets the present batch of callbacks finish, then leaves run_forever(). Before run_forever(): one iteration.
+  void stop();
+  bool is_running() const noexcept;
+  bool is_closed() const noexcept;
+  /// Cancels what is left of tasks and lets them finish, drops pending callbacks, frees all. Idempotent.
+  /// Errors: std::runtime_error when running.
+  void close();
+  /// One iteration, waiting at most `timeout` for something to do (nullopt: until there is something).
+  /// Returns whether something is left to do at once. For guests of another main loop.
+  bool run_once(std::optional<timedelta> timeout = {});
+  /// Readable when run_once(0s) would find I/O; for another main loop to watch.
+  int poll_fd() const;
+  /// The earliest timer's deadline; nothing when there is none.
+  std::optional<time_point> next_deadline() const;
+
+  /// Calls f(args...) in the next turn, in order of these calls. Arguments are copied, and passed as rvalues.
+  template <class F, class... A>
+    requires detail::callback_for<F, A...>
+  callback_handle call_soon(F&& f, A&&... args) {
+    check_thread("loop.call_soon()");
+    return schedule(bind(std::forward<F>(f), std::forward<A>(args)...));
+  }
+  /// The same from any thread; wakes the loop.  Thread: any.
+  template <class F, class... A>
+    requires detail::callback_for<F, A...>
+  callback_handle call_soon_threadsafe(F&& f, A&&... args) {
+    return schedule_threadsafe(bind(std::forward<F>(f), std::forward<A>(args)...));
+  }
+  /// Calls f(args...) after `delay`, never within this call. Equal deadlines: in order of these calls.
+  template <class F, class... A>
+    requires detail::callback_for<F, A...>
+  timer_handle call_later(timedelta delay, F&& f, A&&... args) {
+    check_thread("loop.call_later()");
+    return schedule_at(deadline_in(delay), bind(std::forward<F>(f), std::forward<A>(args)...));
+  }
+  template <class F, class... A>
+    requires detail::callback_for<F, A...>
+  timer_handle call_at(time_point when, F&& f, A&&... args) {
+    check_thread("loop.call_at()");
+    return schedule_at(when, bind(std::forward<F>(f), std::forward<A>(args)...));
+  }
+  /// The present moment on the loop's clock.
+  time_point time() const;
+
+  template <class... X>
+    requires(!detail::callback_any<X...>)
+  void call_soon(X&&...) {
+    static_assert(detail::callback_any<X...>, ASYNCIO_CALLBACK_SENTENCE);
+  }
+  template <class... X>
+    requires(!detail::callback_any<X...>)
+  void call_soon_threadsafe(X&&...) {
+    static_assert(detail::callback_any<X...>, ASYNCIO_CALLBACK_SENTENCE);
+  }
+  template <class... X>
+    requires(!detail::callback_any<X...>)
+  void call_later(timedelta, X&&...) {
+    static_assert(detail::callback_any<X...>, ASYNCIO_CALLBACK_SENTENCE);
+  }
+  template <class... X>
+    requires(!detail::callback_any<X...>)
+  void call_at(time_point, X&&...) {
+    static_assert(detail::callback_any<X...>, ASYNCIO_CALLBACK_SENTENCE);
+  }
+
+  template <class T = void>
+  future<T> create_future() {
+    return future<T>(*this);
+  }
+
+  /// Calls f() whenever `fd` can be read (end of file and errors count) until remove_reader(fd). One reader a
+  /// descriptor: a second call replaces the first. Errors: std::system_error (EPERM for a regular file).
+  template <detail::plain_callable F>
+  void add_reader(int fd, F f) {
+    watch(fd, false, detail::make_repeated_call(std::move(f)));
+  }
+  bool remove_reader(int fd) { return unwatch(fd, false); }
+  template <detail::plain_callable F>
+  void add_writer(int fd, F f) {
+    watch(fd, true, detail::make_repeated_call(std::move(f)));
+  }
+  bool remove_writer(int fd) { return unwatch(fd, true); }
+  /// Waits until `fd` can be read (or written) without blocking.  Cancel: safe.   Errors: std::system_error.
+  detail::ready_operation readable(int fd);
+  detail::ready_operation writable(int fd);
+
+  /// Calls f() in the loop when the process gets signal `number`; replaces an earlier handler.
+  /// Errors: std::invalid_argument for what is not a signal or cannot be caught; std::runtime_error outside the main
+  /// thread.   Python: loop.add_signal_handler().
+  template <detail::plain_callable F>
+  void add_signal_handler(int number, F f) {
+    watch_signal(number, detail::make_repeated_call(std::move(f)));
+  }
+  /// Back to the default action. Returns whether there was a handler.
+  bool remove_signal_handler(int number);
+
+  /// Who is told of exceptions that nobody catches; nullptr: the default handler, which logs.
+  template <std::invocable<event_loop&, const exception_context&> F>
+  void set_exception_handler(F f) {
+    struct node : detail::exception_handler {
+      explicit node(F g) : f(std::move(g)) {}
+      F f;
+    };
+    auto* n = new node(std::move(f));
+    n->call = [](detail::exception_handler* self, event_loop& loop, const exception_context& context) {
+      static_cast<node*>(self)->f(loop, context);
+    };
+    n->destroy = [](detail::exception_handler* self) noexcept { delete static_cast<node*>(self); };
+    replace_exception_handler(n);
+  }
+  void set_exception_handler(std::nullptr_t) { replace_exception_handler(nullptr); }
+  bool has_exception_handler() const noexcept;
+  void call_exception_handler(const exception_context& context) noexcept;
+  void default_exception_handler(const exception_context& context) noexcept;
+
+  void set_debug(bool on);
+  bool get_debug() const noexcept;
+  /// In debug mode, what takes longer than this is logged; 100 ms by default.
+  std::chrono::nanoseconds slow_callback_duration() const noexcept;
+  void set_slow_callback_duration(timedelta limit);
+  backend_kind backend() const noexcept;
+  loop_metrics metrics() const;
+
+  /// The library's own.
+  struct impl;
+  explicit event_loop(impl* state) noexcept : impl_(state) {}
+  impl& state() noexcept { return *impl_; }
+  detail::loop_core& core() const noexcept;
+  template <class T>
+  task<T> adopt_child(coroutine<T> c, task_options options) {
+    return detail::start(&core(), std::move(c), options);
+  }
+
+ private:
+  template <class F, class... A>
+  static detail::callback_node* bind(F&& f, A&&... args) {
+    return detail::bound_call<std::decay_t<F>, std::decay_t<A>...>::make(std::forward<F>(f), std::forward<A>(args)...);
+  }
+  template <class T, bool Owned, class Handle>
+  T finish(const Handle& handle) {
+    detail::run_until_done(*this, handle.raw_core().get());
+    handle.result();
+    if constexpr (!std::is_void_v<T>) {
+      T& value = *detail::value_of<T>(handle.raw_core().get());
+      if constexpr (Owned || !std::is_copy_constructible_v<T>)
+        return std::move(value);
+      else
+        return static_cast<const T&>(value);
+    }
+  }
+
+  void check_thread(const char* call) const;
+  void check_may_run() const;
+  callback_handle schedule(detail::callback_node* node);
+  callback_handle schedule_threadsafe(detail::callback_node* node);
+  timer_handle schedule_at(time_point when, detail::callback_node* node);
+  time_point deadline_in(timedelta delay);
+  void watch(int fd, bool for_write, detail::repeated_call* call);
+  bool unwatch(int fd, bool for_write);
+  void watch_signal(int number, detail::repeated_call* call);
+  void replace_exception_handler(detail::exception_handler* handler);
+
+  impl* impl_;
+};
+
+/// The loop that runs in this thread, else the one given to set_event_loop() here; null when there is neither.
+event_loop* get_event_loop() noexcept;
+/// Names the loop that get_event_loop() gives in this thread while none runs; null: none.
+void set_event_loop(event_loop* loop) noexcept;
+/// A new loop. Errors: std::system_error.
+std::unique_ptr<event_loop> new_event_loop(loop_options options = {});
+
+}  // namespace asyncio

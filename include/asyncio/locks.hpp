@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+#include <asyncio/awaitable.hpp>
+#include <asyncio/coroutine.hpp>
+#include <asyncio/detail/parking.hpp>
+#include <asyncio/timeout.hpp>
+
+#include <concepts>
+#include <coroutine>
+#include <cstddef>
+#include <exception>
+#include <utility>
+
+namespace asyncio {
+
+namespace detail {
+
+/// Something with permits: a lock has one, a semaphore as many as it likes. Strictly first come, first served: while
+/// anybody is in line, whoever comes queues up behind. A permit that is given back calls the first in line, and is
+/// `promised` until that task takes it.
+class permits {
+ public:
+  explicit permits(std::size_t value) noexcept : free_(value) {}
+
+  bool try_take() noexcept {
+    if (free_ == 0 || !line_.empty()) return false;
+    --free_;
+    return true;
+  }
+  void give() noexcept {
+    ++free_;
+    call_next();
+  }
+  bool none_left() const noexcept { return free_ == 0 || !line_.empty(); }
+  std::size_t free() const noexcept { return free_; }
+
+ private:
+  friend class permit_wait;
+  void call_next() noexcept {
+    if (promised_ < free_ && line_.call_first()) ++promised_;
+  }
+  std::size_t free_;          // the promised ones included
+  std::size_t promised_ = 0;  // how many have been called and have not come yet
+  parking line_;
+};
+
+/// Waits for a permit.
+class [[nodiscard("it must be awaited: co_await x.acquire()")]] permit_wait : public parked {
+ public:
+  explicit permit_wait(permits& from) noexcept : from_(&from) {}
+  permit_wait(permit_wait&& other) noexcept : parked(std::move(other)), from_(other.from_) {}
+
+  bool await_ready() noexcept { return from_->try_take(); }
+  void await_suspend(std::coroutine_handle<> frame) {
+    from_->line_.park(*this, frame, &permit_wait::collect, &permit_wait::cancelled_when_called);
+  }
+  void await_resume() { check_cancelled(); }
+
+ private:
+  static bool collect(parked& p) noexcept {
+    permits& from = *static_cast<permit_wait&>(p).from_;
+    --from.promised_;
+    --from.free_;
+    return true;
+  }
+  static void cancelled_when_called(parked& p) noexcept {
+    permits& from = *static_cast<permit_wait&>(p).from_;
+    --from.promised_;
+    from.call_next();
+  }
+  permits* from_;
+};
+
+}  // namespace detail
+
+/// A permit that is given back when the guard goes.
+class [[nodiscard("a guard that is not kept releases at once")]] scoped_guard {
+ public:
+  explicit scoped_guard(void* owner, void (*give_back)(void*)) noexcept : owner_(owner), give_back_(give_back) {}
+  scoped_guard(scoped_guard&& other) noexcept : owner_(std::exchange(other.owner_, nullptr)), give_back_(other.give_back_) {}
+  scoped_guard& operator=(scoped_guard&& other) noexcept {
+    std::swap(owner_, other.owner_);
+    std::swap(give_back_, other.give_back_);
+    return *this;
+  }
+  ~scoped_guard() { release(); }
+  /// Gives it back now; the guard is empty then.
+  void release() {
+    if (owner_ != nullptr) give_back_(std::exchange(owner_, nullptr));
+  }
+
+ private:
+  void* owner_;
+  void (*give_back_)(void*);
+};
+
+namespace detail {
+
+class [[nodiscard("it must be awaited: auto guard = co_await x.scoped()")]] scoped_wait : public permit_wait {
+ public:
+  scoped_wait(permits& from, void* owner, void (*give_back)(void*)) noexcept
+      : permit_wait(from), owner_(owner), give_back_(give_back) {}
+  scoped_guard await_resume() {
+    permit_wait::await_resume();
+    return scoped_guard(owner_, give_back_);
+  }
+
+ private:
+  void* owner_;
+  void (*give_back_)(void*);
+};
+
+}  // namespace detail
+
+/// Mutual exclusion between tasks; first come, first served; not re-entrant; any task may release it.
+/// Cancel: of acquire(): safe, the lock is not taken, or it is and the cancellation arrives at the next suspension.
+/// Thread: the loop's.   Python: asyncio.Lock.
+class lock {
+ public:
+  lock() noexcept : permits_(1) {}
+  lock(const lock&) = delete;
+  lock& operator=(const lock&) = delete;
+
+  detail::permit_wait acquire() noexcept { return detail::permit_wait(permits_); }
+  /// Errors: std::runtime_error when it is not locked.
+  void release();
+  bool locked() const noexcept { return permits_.free() == 0; }
+  /// auto guard = co_await l.scoped();
+  detail::scoped_wait scoped() noexcept {
+    return detail::scoped_wait(permits_, this, [](void* self) { static_cast<lock*>(self)->release(); });
+  }
+  detail::permit_wait aenter() noexcept { return acquire(); }
+  detail::ready_operation_void aexit(std::exception_ptr) {
+    release();
+    return {};
+  }
+
+ private:
+  friend class condition;
+  detail::permits permits_;
+};
+
+/// At most so many at once; first come, first served.   Cancel: as lock.   Python: asyncio.Semaphore.
+class semaphore {
+ public:
+  explicit semaphore(std::size_t value = 1) noexcept : permits_(value) {}
+  semaphore(const semaphore&) = delete;
+  semaphore& operator=(const semaphore&) = delete;
+  virtual ~semaphore() = default;
+
+  detail::permit_wait acquire() noexcept { return detail::permit_wait(permits_); }
+  virtual void release() { permits_.give(); }
+  /// Would acquire() wait?
+  bool locked() const noexcept { return permits_.none_left(); }
+  detail::scoped_wait scoped() noexcept {
+    return detail::scoped_wait(permits_, this, [](void* self) { static_cast<semaphore*>(self)->release(); });
+  }
+  detail::permit_wait aenter() noexcept { return acquire(); }
+  detail::ready_operation_void aexit(std::exception_ptr) {
+    release();
+    return {};
+  }
+
+ protected:
+  detail::permits permits_;
+};
+
+/// A semaphore that cannot be released more often than it was acquired.   Python: asyncio.BoundedSemaphore.
+class bounded_semaphore : public semaphore {
+ public:
+  explicit bounded_semaphore(std::size_t value = 1) noexcept : semaphore(value), bound_(value) {}
+  /// Errors: std::invalid_argument when it would exceed its initial value.
+  void release() override;
+
+ private:
+  std::size_t bound_;
+};
+
+/// Something that happened, or not yet.   Python: asyncio.Event.
+class event {
+ public:
+  event() = default;
+  event(const event&) = delete;
+  event& operator=(const event&) = delete;
+
+  class [[nodiscard("it must be awaited: co_await e.wait()")]] waiter : public detail::parked {
+   public:
+    explicit waiter(event& e) noexcept : event_(&e) {}
+    waiter(waiter&& other) noexcept : parked(std::move(other)), event_(other.event_) {}
+    bool await_ready() const noexcept { return event_->set_; }
+    void await_suspend(std::coroutine_handle<> frame) {
+      event_->line_.park(*this, frame, &detail::collect_nothing, &detail::call_nobody_else);
+    }
+    void await_resume() { check_cancelled(); }
+
+   private:
+    event* event_;
+  };
+
+  /// Waits until it is set; does not suspend when it is.   Cancel: safe.
+  waiter wait() noexcept { return waiter(*this); }
+  /// Wakes everybody who waits now, in order, even if clear() follows at once.
+  void set() noexcept {
+    set_ = true;
+    line_.call_all();
+  }
+  void clear() noexcept { set_ = false; }
+  bool is_set() const noexcept { return set_; }
+
+ private:
+  bool set_ = false;
+  detail::parking line_;
+};
+
+/// A lock with a place to wait in until something has changed.   Python: asyncio.Condition.
+class condition {
+ public:
+  condition() noexcept : lock_(&own_) {}
+  /// Uses a lock of the caller's, which must outlive it.
+  explicit condition(lock& l) noexcept : lock_(&l) {}
+  condition(const condition&) = delete;
+  condition& operator=(const condition&) = delete;
+
+  detail::permit_wait acquire() noexcept { return lock_->acquire(); }
+  void release() { lock_->release(); }
+  bool locked() const noexcept { return lock_->locked(); }
+  detail::scoped_wait scoped() noexcept { return lock_->scoped(); }
+  detail::permit_wait aenter() noexcept { return acquire(); }
+  detail::ready_operation_void aexit(std::exception_ptr error) { return lock_->aexit(std::move(error)); }
+
+  /// Releases the lock, waits to be notified, takes the lock again: always, cancelled or not. May wake without reason.
+  /// Cancel: safe; a notification that reached this task goes on to another.
+  /// Errors: std::runtime_error when the lock is not held.
+  coroutine<> wait();
+  /// Waits until pred() is true.
+  template <std::predicate F>
+  coroutine<> wait_for(F&& pred) {
+    static_assert(closure_has_a_name<F>, ASYNCIO_CLOSURE_SENTENCE);
+    return wait_until_true<std::decay_t<F>>(this, std::forward<F>(pred));
+  }
+  /// Wakes up to n of those who wait, in order. Errors: std::runtime_error when the lock is not held.
+  void notify(std::size_t n = 1);
+  void notify_all();
+
+ private:
+  class notification;
+  template <class F>
+  static coroutine<> wait_until_true(condition* self, F pred) {
+    bool ready = pred();
+    while (!ready) {
+      co_await self->wait();
+      ready = pred();
+    }
+  }
+  coroutine<std::exception_ptr> acquire_whatever_comes();
+
+  lock own_;
+  lock* lock_;
+  detail::parking line_;
+};
+
+/// A point that several tasks pass together.   Python: asyncio.Barrier.
+class barrier {
+ public:
+  /// Errors: std::invalid_argument for zero parties.
+  explicit barrier(std::size_t parties);
+  barrier(const barrier&) = delete;
+  barrier& operator=(const barrier&) = delete;
+
+  /// Waits until all parties wait; each gets an index of its own, from 0.
+  /// Cancel: safe, the others go on waiting.   Errors: broken_barrier_error.
+  coroutine<std::size_t> wait();
+  /// Who waits gets broken_barrier_error; the barrier is as new afterwards.
+  coroutine<> reset();
+  /// Breaks it until reset().
+  coroutine<> abort();
+  std::size_t parties() const noexcept { return parties_; }
+  std::size_t n_waiting() const noexcept { return phase_ == phase::filling ? count_ : 0; }
+  bool broken() const noexcept { return phase_ == phase::broken; }
+  coroutine<std::size_t> aenter() { return wait(); }
+  detail::ready_operation_void aexit(std::exception_ptr) noexcept { return {}; }
+
+ private:
+  enum class phase { filling, draining, resetting, broken };
+  coroutine<> block();
+  coroutine<> wait_for_others();
+  void leave();
+
+  condition changed_;
+  std::size_t parties_;
+  std::size_t count_ = 0;
+  phase phase_ = phase::filling;
+};
+
+}  // namespace asyncio

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+#include <asyncio/time.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace asyncio {
+
+class ssl_context;
+struct server_options;
+struct connection_options;
+
+/// `unix_` has its underscore because `unix` is a macro under -std=gnu++20.
+enum class address_family { unspecified, inet, inet6, unix_ };
+
+namespace detail {
+struct address_access;
+}
+
+/// The address of a socket: IPv4, IPv6 or a Unix path; what peername(), sockname() and server::sockets() give. A value.
+/// Python: the address tuple, or the path.
+class socket_address {
+ public:
+  /// No address: family() is unspecified, to_string() empty.
+  socket_address() noexcept = default;
+  /// From an address in numbers, "127.0.0.1", "::1" or "fe80::1%eth0".
+  /// Errors: std::invalid_argument for anything else (names are resolved by getaddrinfo), and for a port that is none.
+  socket_address(std::string_view numeric_host, int port);
+  /// A Unix path; one that begins with NUL is a name in the abstract namespace.
+  /// Errors: std::invalid_argument when empty, longer than the system allows (107 bytes), or with a NUL inside.
+  static socket_address unix_path(std::string_view path);
+
+  /// The address in numbers, with its scope; empty for Unix paths.
+  std::string host() const;
+  /// 0 for Unix paths.
+  int port() const noexcept;
+  /// Empty for other families, and for a socket that has no name.
+  std::string path() const;
+  address_family family() const noexcept;
+  /// "1.2.3.4:80", "[::1]:80", "/path".
+  std::string to_string() const;
+
+  friend bool operator==(const socket_address& a, const socket_address& b) noexcept {
+    return std::string_view(reinterpret_cast<const char*>(a.storage_), a.size_) ==
+           std::string_view(reinterpret_cast<const char*>(b.storage_), b.size_);
+  }
+
+ private:
+  friend struct detail::address_access;
+  alignas(8) unsigned char storage_[128] = {};  // a sockaddr_storage
+  unsigned size_ = 0;
+};
+
+/// Host and port, for options: `.local_addr = {"127.0.0.1", 0}`. A view.
+struct host_port {
+  std::string_view host = {};
+  int port = 0;
+};
+
+namespace detail {
+class tls_provider;
+/// The TLS of the default context. Defined in asyncio-tls: where the linker does not find it, link asyncio::tls.
+const tls_provider* link_asyncio_tls();
+}  // namespace detail
+
+/// What `.ssl` takes: true (the default context), or an ssl_context, which is copied by the call. Needs asyncio::tls:
+/// without that library a program that names either does not link.
+class ssl_arg {
+ public:
+  constexpr ssl_arg() noexcept = default;
+  ssl_arg(std::same_as<bool> auto on) : provider_(on ? detail::link_asyncio_tls() : nullptr) {}
+  ssl_arg(const ssl_context& context);
+
+  constexpr explicit operator bool() const noexcept { return provider_ != nullptr; }
+  const detail::tls_provider* provider() const noexcept { return provider_; }
+
+ private:
+  const detail::tls_provider* provider_ = nullptr;
+};
+
+/// How open_connection() connects.
+struct connection_options {
+  ssl_arg ssl = {};
+  std::string_view server_hostname = {};  ///< the name the certificate must have, when it is not `host`; needs ssl
+  std::size_t limit = 64 * 1024;          ///< of the reader's buffer: how long a line may be
+  address_family family = address_family::unspecified;
+  host_port local_addr = {};              ///< connect from this address
+  /// How long one address may be silent before the next is tried beside it; nullopt: one after the other (RFC 8305).
+  std::optional<timedelta> happy_eyeballs_delay = timedelta(std::chrono::milliseconds(250));
+  /// How many addresses of the first family come before the families take turns; default 1 with a delay, else 0: the
+  /// order of the resolver.
+  std::optional<int> interleave = {};
+  std::optional<timedelta> ssl_handshake_timeout = {};
+  std::optional<timedelta> ssl_shutdown_timeout = {};
+  int sock = -1;                          ///< a connected stream socket, taken over; instead of host and port
+};
+
+/// How start_server() listens and serves.
+struct server_options {
+  ssl_arg ssl = {};
+  int backlog = 100;                          ///< connections that wait in the kernel to be accepted
+  bool reuse_port = false;                    ///< SO_REUSEPORT: several processes listen on one port
+  std::size_t limit = 64 * 1024;              ///< of the readers' buffers: how long a line may be
+  bool start_serving = true;                  ///< false: bind only; start_serving() or serve_forever() listens
+  std::optional<bool> reuse_address = {};     ///< SO_REUSEADDR; default true
+  bool keep_alive = false;                    ///< SO_KEEPALIVE
+  address_family family = address_family::unspecified;
+  std::size_t max_connections = 0;            ///< at most so many at a time, more wait unaccepted; 0: no bound
+  std::optional<timedelta> ssl_handshake_timeout = {};
+  std::optional<timedelta> ssl_shutdown_timeout = {};
+  bool cleanup_socket = true;                 ///< Unix: remove the path when the server is closed
+  int sock = -1;                              ///< a bound stream socket, taken over; instead of host and port
+};
+
+static_assert(std::is_aggregate_v<host_port> && std::is_trivially_copyable_v<host_port>);
+static_assert(std::is_aggregate_v<connection_options> && std::is_trivially_copyable_v<connection_options>);
+static_assert(std::is_aggregate_v<server_options> && std::is_trivially_copyable_v<server_options>);
+
+}  // namespace asyncio

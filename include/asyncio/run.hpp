@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+#include <asyncio/event_loop.hpp>
+
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+namespace asyncio {
+
+namespace detail {
+
+/// The first SIGINT cancels `main`, the second leaves the loop at once: for the guard's life, if this is the main thread
+/// and SIGINT has its default action.
+class interrupt_guard {
+ public:
+  interrupt_guard(event_loop& loop, future_core* main);
+  interrupt_guard(const interrupt_guard&) = delete;
+  interrupt_guard& operator=(const interrupt_guard&) = delete;
+  ~interrupt_guard();
+  /// Main ended cancelled: was that Ctrl-C's doing alone? Then keyboard_interrupt is thrown.
+  void translate_cancellation();
+
+ private:
+  static void on_interrupt(int number, unsigned count, void* self);
+  event_loop& loop_;
+  core_ref<> main_;
+  unsigned interrupts_ = 0;
+  bool installed_ = false;
+};
+
+}  // namespace detail
+
+/// Owns a loop and runs coroutines on it, one after another. Closing it cancels what is left of tasks, waits for them,
+/// and closes the loop; so does the destructor.   Thread: one.   Python: asyncio.Runner.
+class runner {
+ public:
+  explicit runner(run_options options = {});
+  runner(const runner&) = delete;
+  runner& operator=(const runner&) = delete;
+  ~runner();
+
+  /// Runs a coroutine (or another awaitable) to its end; its value, or what it threw. SIGINT cancels it.
+  /// Errors: std::runtime_error inside a running loop, or after close(); keyboard_interrupt when SIGINT ended it.
+  template <class A>
+    requires detail::spawnable<A> || detail::is_handle<std::remove_cvref_t<A>>
+  detail::value_t<A> run(A&& awaited) {
+    prepare();
+    return run_task(loop_->create_task(detail::as_coroutine(std::forward<A>(awaited))));
+  }
+  template <class F>
+    requires(!awaitable<F>) && detail::async_callable<std::decay_t<F>&>
+  detail::async_result_t<std::decay_t<F>&> run(F&& async_main) {
+    prepare();
+    std::decay_t<F> main(std::forward<F>(async_main));
+    return run_task(loop_->create_task(detail::as_coroutine(main())));
+  }
+
+  /// The loop; made at the first use. Errors: std::runtime_error after close().
+  event_loop& get_loop();
+  /// Ends what still runs and closes the loop. Idempotent.
+  void close();
+
+ private:
+  template <class T>
+  T run_task(task<T> main) {
+    detail::interrupt_guard guard(*loop_, main.raw_core().get());
+    detail::run_until_done(*loop_, main.raw_core().get());
+    if (main.cancelled()) guard.translate_cancellation();
+    main.result();
+    if constexpr (!std::is_void_v<T>) return std::move(*detail::value_of<T>(main.raw_core().get()));
+  }
+  void prepare();
+
+  run_options options_;
+  std::unique_ptr<event_loop> loop_;
+  bool closed_ = false;
+};
+
+namespace detail {
+template <class X>
+inline constexpr bool runnable = spawnable<X> || async_callable<std::decay_t<X>&>;
+#define ASYNCIO_RUN_SENTENCE \
+  "run takes a coroutine or another awaitable (a named coroutine by std::move), or a function that returns one"
+}  // namespace detail
+
+/// Runs a program: makes a loop, runs `main` on it to its end, cancels what is left, closes the loop; the value of main,
+/// or what it threw.   Errors: as runner::run().   Python: asyncio.run().
+template <class X>
+  requires detail::runnable<X>
+auto run(X&& main, run_options options = {}) {
+  runner r(options);
+  if constexpr (std::is_void_v<decltype(r.run(std::forward<X>(main)))>) {
+    r.run(std::forward<X>(main));
+    r.close();
+  } else {
+    auto value = r.run(std::forward<X>(main));
+    r.close();
+    return value;
+  }
+}
+template <class X>
+  requires(!detail::runnable<X>)
+int run(X&&, run_options = {}) {
+  static_assert(detail::runnable<X>, ASYNCIO_RUN_SENTENCE);
+  return 0;
+}
+
+}  // namespace asyncio

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+#include <asyncio/awaitable.hpp>
+#include <asyncio/bytes.hpp>
+#include <asyncio/coroutine.hpp>
+#include <asyncio/net.hpp>
+#include <asyncio/time.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <exception>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace asyncio {
+
+class event_loop;
+
+namespace streams {
+class stream_core;
+class server_core;
+}  // namespace streams
+
+/// The reading end of a connection. Move-only; the connection is closed by its writer.
+/// Bytes that were received are never lost: a read that is cancelled leaves them, and a connection that breaks delivers
+/// what came before it raises. Input is taken from the socket when a read wants it, at most about twice the limit ahead.
+/// Thread: the loop's, checked.   Overlap: one read at a time, else std::runtime_error.   Python: asyncio.StreamReader.
+class stream_reader {
+ public:
+  /// A reader that is fed by hand. Errors: std::invalid_argument for a limit of 0.
+  explicit stream_reader(std::size_t limit = 64 * 1024);
+  stream_reader(stream_reader&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  stream_reader& operator=(stream_reader&& other) noexcept;
+  ~stream_reader();
+
+  /// At least one byte and at most `n`, empty only at the end of the stream; n < 0: everything up to the end.
+  /// Cancel: safe.   Errors: std::system_error (ECONNRESET …).
+  coroutine<std::string> read(std::ptrdiff_t n = -1);
+  /// The same into `buffer`, without a copy where possible; 0 only at the end (or for an empty buffer).
+  coroutine<std::size_t> read_into(buffer_view buffer);
+  /// A line with its "\n"; what is left at the end of the stream; then empty.
+  /// Cancel: safe.   Errors: std::invalid_argument for a line longer than the limit, which is dropped.
+  coroutine<std::string> readline();
+  /// Exactly `n` bytes.   Cancel: safe.   Errors: incomplete_read_error with what had come.
+  coroutine<std::string> readexactly(std::size_t n);
+  /// Up to and including the separator.   Cancel: safe.   Errors: incomplete_read_error at the end of the stream;
+  /// limit_overrun_error, the bytes stay; std::invalid_argument for an empty separator.
+  coroutine<std::string> readuntil(bytes_view separator = "\n");
+  /// Up to and including the separator that ends first.
+  template <class... S>
+    requires(sizeof...(S) > 1) && (std::convertible_to<S, bytes_view> && ...)
+  coroutine<std::string> readuntil(S&&... separators) {
+    std::vector<std::string> all;
+    all.reserve(sizeof...(S));
+    (all.emplace_back(std::string_view(bytes_view(separators))), ...);
+    return read_until_any(std::move(all));
+  }
+  /// The next line, nothing at the end: while (auto line = co_await reader.next()) …   Python: async for.
+  coroutine<std::optional<std::string>> next();
+
+  /// The end has come and everything was read.
+  bool at_eof() const;
+
+  /// For tests: what a connection would bring. Errors: std::runtime_error after feed_eof().
+  void feed_data(bytes_view data);
+  void feed_eof();
+  /// Every read that the buffer does not satisfy throws `error` from here on.
+  void set_exception(std::exception_ptr error);
+  /// What set_exception() was given, or what broke the connection; null when nothing did.
+  std::exception_ptr exception() const;
+
+  /// The library's own: takes over a reference.
+  static stream_reader from_core(streams::stream_core* core) noexcept { return stream_reader(owned{core}); }
+
+ private:
+  struct owned {
+    streams::stream_core* core;
+  };
+  explicit stream_reader(owned o) noexcept : core_(o.core) {}
+  streams::stream_core& core(const char* call) const;
+  coroutine<std::string> read_until_any(std::vector<std::string> separators);
+  streams::stream_core* core_;
+};
+
+/// The writing end of a connection, which owns it: a writer that is destroyed open closes it as close() does, so what
+/// was written still goes out. Move-only.
+/// What is written is buffered and leaves at the end of the loop's turn, at drain(), or when it is much.
+/// Thread: the loop's, checked.   Python: asyncio.StreamWriter.
+class stream_writer {
+ public:
+  stream_writer(stream_writer&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  stream_writer& operator=(stream_writer&& other) noexcept;
+  ~stream_writer();
+
+  /// Buffers a copy of `data`; ignored when the connection is closing. Follow it with drain(), so that a slow reader
+  /// slows this writer down. Errors: std::runtime_error after write_eof().
+  void write(bytes_view data);
+  /// The same, given away: large strings are not copied.
+  template <std::same_as<std::string> S>
+  void write(S&& data) {
+    write_string(std::move(data));
+  }
+  template <class R>
+    requires requires(R& pieces) { bytes_view(*std::begin(pieces)); }
+  void writelines(R&& pieces) {
+    for (auto&& piece : pieces) write(bytes_view(piece));
+  }
+  /// Waits while more is buffered than the high-water mark (64 KiB), until it has fallen to the low one (16 KiB).
+  /// Cancel: safe, what is buffered goes out.   Overlap: any number of tasks.
+  /// Errors: std::system_error (ECONNRESET …) once the connection is lost.
+  coroutine<> drain();
+  /// write() and drain().
+  coroutine<> write_all(bytes_view data);
+  template <std::same_as<std::string> S>
+  coroutine<> write_all(S&& data) {
+    return write_string_all(std::move(data));
+  }
+  /// Ends the outgoing direction after what is buffered; reading goes on.
+  void write_eof();
+  bool can_write_eof() const;
+
+  /// Sends what is buffered, then closes. Returns at once: see wait_closed().
+  void close();
+  /// Closes at once; what is buffered is lost.   Python: writer.transport.abort().
+  void abort();
+  bool is_closing() const;
+  /// Waits until the connection is closed.   Cancel: safe.   Errors: std::system_error when it was lost.
+  coroutine<> wait_closed();
+  /// close() and wait_closed().
+  coroutine<> aclose();
+
+  /// Whom it is connected to, also after the end; an empty address when that is not known.
+  socket_address peername() const;
+  /// Its own address; empty once it is closed.
+  socket_address sockname() const;
+  /// -1 once it is closed.
+  int fileno() const;
+  std::size_t get_write_buffer_size() const;
+  /// Errors: std::invalid_argument unless high >= low.
+  void set_write_buffer_limits(std::size_t high, std::size_t low);
+
+  /// async_with(std::move(writer), …): closes it and waits; an error of the body goes before one of the closing.
+  coroutine<> aenter();
+  coroutine<> aexit(std::exception_ptr error);
+
+  /// The library's own: takes over a reference.
+  static stream_writer from_core(streams::stream_core* core) noexcept { return stream_writer(owned{core}); }
+
+ private:
+  struct owned {
+    streams::stream_core* core;
+  };
+  explicit stream_writer(owned o) noexcept : core_(o.core) {}
+  streams::stream_core& core(const char* call) const;
+  void write_string(std::string data);
+  coroutine<> write_string_all(std::string data);
+  streams::stream_core* core_;
+};
+
+/// A connection: auto [reader, writer] = co_await open_connection(…), or async_with(co_await open_connection(…), …).
+/// The writer owns it: moving the reader away and dropping the writer closes it.
+struct connection {
+  connection(stream_reader r, stream_writer w) noexcept : reader(std::move(r)), writer(std::move(w)) {}
+  stream_reader reader;
+  stream_writer writer;
+
+  coroutine<> aenter() { return writer.aenter(); }
+  coroutine<> aexit(std::exception_ptr error) { return writer.aexit(std::move(error)); }
+};
+
+/// Listens, and runs a task for each client. Move-only; destroyed, it is closed, and clients that are being served go
+/// on (with the handler, which lives until the last of them has ended).
+/// Thread: the loop's, checked.   Python: asyncio.Server.
+class server {
+ public:
+  server(server&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  server& operator=(server&& other) noexcept;
+  ~server();
+
+  /// Accepts clients until it is cancelled, or the server is closed by others; then closes, waits as wait_closed(), and
+  /// throws cancelled_error. Errors: std::runtime_error when it runs already, or the server is closed.
+  coroutine<> serve_forever();
+  /// Accepts clients. Idempotent. Errors: std::system_error; std::runtime_error when closed.
+  coroutine<> start_serving();
+  bool is_serving() const;
+  /// Stops listening; clients are left alone. Idempotent.
+  void close();
+  /// Waits until the server is closed and no connection of it is left.   Cancel: safe.
+  coroutine<> wait_closed();
+  /// Closes every client's connection: what is buffered goes out.
+  void close_clients();
+  /// Closes every client's connection at once.
+  void abort_clients();
+  /// Closes, gives the clients' tasks `grace` to end, then cancels them and aborts their connections; returns when all
+  /// have ended.   Cancel: the rest is cancelled and aborted at once.
+  coroutine<> shutdown(timedelta grace);
+
+  /// The addresses listened on; none once closed.
+  std::vector<socket_address> sockets() const;
+  /// The port of the first of them, also after close().
+  int port() const;
+  event_loop& get_loop() const;
+
+  /// async_with(std::move(s), …): close() and wait_closed() at its end.
+  coroutine<> aenter();
+  coroutine<> aexit(std::exception_ptr error);
+
+  /// The library's own: takes over a reference.
+  static server from_core(streams::server_core* core) noexcept { return server(owned{core}); }
+
+ private:
+  struct owned {
+    streams::server_core* core;
+  };
+  explicit server(owned o) noexcept : core_(o.core) {}
+  streams::server_core& core(const char* call) const;
+  streams::server_core* core_;
+};
+
+/// What a server calls for each client: a coroutine function that takes reader and writer by value.
+template <class H>
+concept client_handler = detail::async_callable<std::decay_t<H>&, stream_reader, stream_writer>;
+
+namespace detail {
+
+/// A server's handler, its type forgotten.
+class client_callback {
+ public:
+  client_callback() = default;
+  client_callback(const client_callback&) = delete;
+  client_callback& operator=(const client_callback&) = delete;
+  virtual ~client_callback() = default;
+  virtual coroutine<> call(stream_reader&& reader, stream_writer&& writer) = 0;
+};
+
+template <class A>
+coroutine<> await_and_forget(A awaited) {
+  co_await std::move(awaited);
+}
+
+template <class H>
+class typed_client_callback final : public client_callback {
+ public:
+  template <class G>
+  explicit typed_client_callback(std::in_place_t, G&& handler) : handler_(std::forward<G>(handler)) {}
+  coroutine<> call(stream_reader&& reader, stream_writer&& writer) override {
+    using awaited = std::invoke_result_t<H&, stream_reader, stream_writer>;
+    if constexpr (std::same_as<awaited, coroutine<>>)
+      return detail::invoke(handler_, std::move(reader), std::move(writer));
+    else
+      return await_and_forget<std::decay_t<awaited>>(detail::invoke(handler_, std::move(reader), std::move(writer)));
+  }
+
+ private:
+  H handler_;
+};
+
+coroutine<server> start_server(std::unique_ptr<client_callback> handler, std::string_view host, int port,
+                               server_options options);
+
+}  // namespace detail
+
+/// Connects to host:port. Names are resolved in another thread; addresses are tried as RFC 8305 says.
+/// The call copies its arguments: it may be made a task.   Cancel: safe, nothing stays open.
+/// Errors: std::invalid_argument for arguments that do not fit together; gai_error; std::system_error of the address
+/// that failed, or of all of them ("Multiple exceptions: …").   Python: asyncio.open_connection().
+coroutine<connection> open_connection(std::string_view host, int port, connection_options options = {});
+
+/// Serves host:port (host "": all interfaces; port 0: one that is free, see port()): a task for each client runs
+/// handler(reader, writer). A handler that throws is reported, and its connection closed.
+/// Errors: as open_connection(), with the address that could not be bound.   Python: asyncio.start_server().
+template <class H>
+coroutine<server> start_server(H&& handler, std::string_view host, int port, server_options options = {}) {
+  static_assert(client_handler<H>, "a handler takes stream_reader and stream_writer by value, and is a coroutine function");
+  static_assert(closure_has_a_name<H>, ASYNCIO_CLOSURE_SENTENCE);
+  if constexpr (client_handler<H> && closure_has_a_name<H>)
+    return detail::start_server(
+        std::make_unique<detail::typed_client_callback<std::decay_t<H>>>(std::in_place, std::forward<H>(handler)), host,
+        port, options);
+  else
+    return detail::start_server(nullptr, host, port, options);
+}
+
+}  // namespace asyncio

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+#include <asyncio/event_loop.hpp>
+#include <asyncio/run.hpp>
+#include <asyncio/time.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+/// Help for tests of programs that use the library: time that costs nothing, cancellation at every point, leaks found.
+namespace asyncio::testing {
+
+/// A clock that stands still until the test moves it: run(main, {.clock = clock}).
+/// Thread: now() and advance() in the loop's thread.
+class manual_clock {
+ public:
+  manual_clock();
+  manual_clock(const manual_clock&) = delete;
+  manual_clock& operator=(const manual_clock&) = delete;
+  ~manual_clock();
+  time_point now() const noexcept;
+  void advance(timedelta by) noexcept;
+  operator clock_source*() const noexcept { return source_; }
+
+ private:
+  clock_source* source_;
+};
+
+/// A clock that jumps to the next deadline when every task is blocked: waiting takes no time.
+class virtual_clock {
+ public:
+  virtual_clock();
+  virtual_clock(const virtual_clock&) = delete;
+  virtual_clock& operator=(const virtual_clock&) = delete;
+  ~virtual_clock();
+  time_point now() const noexcept;
+  operator clock_source*() const noexcept { return source_; }
+
+ private:
+  clock_source* source_;
+};
+
+/// How a test body is run. `allow_leaks`: do not look for what is left over.
+struct run_options {
+  bool allow_leaks = false;
+};
+
+/// What exists at a moment in the process. A loop exists until the last of its tasks, futures and callbacks is gone, and
+/// every handle of them.
+struct ledger {
+  std::size_t loops = 0;
+  std::size_t descriptors = 0;
+  static ledger now();
+  /// Errors: std::logic_error that names what is left over since `before`.
+  void check_nothing_left_since(const ledger& before) const;
+};
+
+namespace detail {
+template <class X>
+concept body = asyncio::detail::runnable<X>;
+
+/// One run of a body that is cancelled after so many turns of the loop. False: it ended before that.
+bool cancelled_run(event_loop& loop, any_task main, std::size_t turns);
+}  // namespace detail
+
+/// Runs a body on a loop with a virtual clock; afterwards nothing it made may be left: tasks, frames, futures,
+/// callbacks, descriptors. Its value, or what it threw.   Errors: std::logic_error for what is left over.
+template <detail::body X>
+auto run(X&& body, run_options options = {}) {
+  const ledger before = ledger::now();
+  virtual_clock clock;
+  if constexpr (std::is_void_v<decltype(asyncio::run(std::forward<X>(body)))>) {
+    asyncio::run(std::forward<X>(body), {.clock = clock});
+    if (!options.allow_leaks) ledger::now().check_nothing_left_since(before);
+  } else {
+    auto value = asyncio::run(std::forward<X>(body), {.clock = clock});
+    if (!options.allow_leaks) ledger::now().check_nothing_left_since(before);
+    return value;
+  }
+}
+
+/// Runs a body again and again, cancelled after the first, second, third … turn of the loop, until it ends before that.
+/// Each time it must end, and leave nothing behind. Exceptions other than its cancellation are thrown on.
+/// Returns how many times it was cancelled.   Errors: std::logic_error for what is left over.
+template <class F>
+  requires asyncio::detail::async_callable<F&>
+std::size_t inject_cancel(F&& body) {
+  for (std::size_t turns = 1;; ++turns) {
+    const ledger before = ledger::now();
+    virtual_clock clock;
+    bool cancelled;
+    {
+      auto loop = new_event_loop({.clock = clock});
+      auto main = loop->create_task(asyncio::detail::as_coroutine(body()));
+      cancelled = detail::cancelled_run(*loop, main, turns);
+      if (!main.cancelled()) {
+        if (std::exception_ptr error = main.exception()) std::rethrow_exception(error);
+      }
+    }
+    ledger::now().check_nothing_left_since(before);
+    if (!cancelled) return turns - 1;
+  }
+}
+
+}  // namespace asyncio::testing

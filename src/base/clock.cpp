@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "base/clock.hpp"
+
+#include <stdexcept>
+
+namespace asyncio {
+
+namespace detail {
+void throw_nan_duration() { throw std::invalid_argument("a duration must be a number, not NaN"); }
+}  // namespace detail
+
+namespace base {
+
+namespace {
+class machine_clock final : public clock_source {
+ public:
+  time_point now() noexcept override { return std::chrono::steady_clock::now(); }
+};
+}  // namespace
+
+clock_source& steady_clock_source() noexcept {
+  static machine_clock clock;
+  return clock;
+}
+
+}  // namespace base
+}  // namespace asyncio

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "coro/coro.hpp"
+
+#include "base/log.hpp"
+
+#include <asyncio/coroutine.hpp>
+#include <asyncio/errors.hpp>
+
+#include <cxxabi.h>
+#include <stdexcept>
+#include <typeinfo>
+
+namespace asyncio::detail {
+
+void store_exception(coro_core* core) noexcept {
+  const std::type_info* type = abi::__cxa_current_exception_type();
+  core->ended_interrupted = type != nullptr && *type == typeid(keyboard_interrupt);
+  core->ended_cancelled = type != nullptr && *type == typeid(cancelled_error);
+  core->error = std::current_exception();
+}
+
+void rethrow_error(coro_core* core) { std::rethrow_exception(std::exchange(core->error, nullptr)); }
+
+void destroy_frame(void* frame) noexcept { std::coroutine_handle<>::from_address(frame).destroy(); }
+
+void discard(coro_core* core) noexcept { destroy_frame(core->frame()); }
+
+void drop_unawaited(coro_core* core) noexcept {
+  try {
+    base::log(log_level::warning, "coroutine '" + coro::function_name(core->origin) + "' was never awaited (" +
+                                      coro::place(core->origin) + ")");
+  } catch (const std::bad_alloc&) {
+    base::log(log_level::warning, "a coroutine was never awaited");
+  }
+  discard(core);
+}
+
+void throw_awaited_twice() { throw std::runtime_error("cannot reuse an already awaited coroutine"); }
+
+void throw_outside_task() {
+  throw std::runtime_error("no task is running here: co_await works in coroutines that a loop runs (asyncio::run)");
+}
+
+}  // namespace asyncio::detail
+
+namespace asyncio::coro {
+
+std::string place(const std::source_location& where) {
+  return std::string(where.file_name()) + ":" + std::to_string(where.line());
+}
+
+// "asyncio::coroutine<int> ns::fetch(std::string)" → "ns::fetch"; lambdas keep the name of the function they stand in.
+std::string function_name(const std::source_location& where) {
+  std::string name = where.function_name();
+  if (name.empty()) return "?";
+  int depth = 0;
+  std::size_t open = std::string::npos;
+  for (std::size_t i = 0; i < name.size() && open == std::string::npos; ++i) {
+    if (name[i] == '<') ++depth;
+    if (name[i] == '>') --depth;
+    if (name[i] == '(' && depth == 0 && i > 0) open = i;
+  }
+  if (open == std::string::npos) return name;
+  std::size_t start = 0;
+  depth = 0;
+  for (std::size_t i = 0; i < open; ++i) {
+    if (name[i] == '<') ++depth;
+    if (name[i] == '>') --depth;
+    if (name[i] == ' ' && depth == 0) start = i + 1;
+  }
+  const bool lambda = name.find("lambda") != std::string::npos;
+  return name.substr(start, open - start) + (lambda ? "::<lambda>" : "");
+}
+
+}  // namespace asyncio::coro

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+#include "coro/coro.hpp"
+#include "coro/watch.hpp"
+#include "loop/loop.hpp"
+#include "loop/signals.hpp"
+
+#include <memory>
+
+namespace asyncio {
+
+/// What stands behind the public event_loop.
+struct event_loop::impl {
+  explicit impl(std::unique_ptr<loop::loop> l) : loop(std::move(l)), watches(*loop), signals(*loop) {}
+
+  std::unique_ptr<loop::loop> loop;
+  coro::watch_table watches;
+  loop::signal_table signals;
+  std::shared_ptr<detail::exception_handler> handler;
+  std::chrono::nanoseconds slow_limit = std::chrono::milliseconds(100);
+  std::exception_ptr escaping;  // thrown by run_forever() instead of returning
+  backend_kind backend = backend_kind::epoll;
+  bool closed = false;
+};
+
+}  // namespace asyncio

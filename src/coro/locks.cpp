@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <asyncio/locks.hpp>
+
+#include <asyncio/errors.hpp>
+
+#include <stdexcept>
+
+namespace asyncio {
+
+void lock::release() {
+  if (!locked()) throw std::runtime_error("the lock is not acquired");
+  permits_.give();
+}
+
+void bounded_semaphore::release() {
+  if (permits_.free() >= bound_) throw std::invalid_argument("a bounded_semaphore was released too many times");
+  semaphore::release();
+}
+
+/// A place among those who wait for a notification.
+class condition::notification : public detail::parked {
+ public:
+  explicit notification(condition& c) noexcept : condition_(&c) {}
+  notification(const notification&) = delete;
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> frame) {
+    condition_->line_.park(*this, frame, &detail::collect_nothing, &notification::pass_on);
+  }
+  void await_resume() { check_cancelled(); }
+  bool came() const noexcept { return collected(); }
+
+ private:
+  static void pass_on(parked& p) noexcept { static_cast<notification&>(p).condition_->line_.call_first(); }
+  condition* condition_;
+};
+
+// Cancelled or not, the lock is taken again before anything leaves here. A cancellation while it is being taken again
+// is kept, and thrown once it is held; the latest wins. When an error leaves a wait that had been notified, the
+// notification is passed on.
+coroutine<> condition::wait() {
+  if (!locked()) throw std::runtime_error("condition.wait(): the lock is not acquired");
+  std::exception_ptr error;
+  notification notice(*this);
+  release();
+  try {
+    co_await detail::in_place(notice);
+  } catch (...) {
+    error = std::current_exception();
+  }
+  std::exception_ptr later = co_await acquire_whatever_comes();
+  if (later != nullptr) error = later;
+  if (error == nullptr) co_return;
+  if (notice.came()) notify(1);
+  std::rethrow_exception(error);
+}
+
+coroutine<std::exception_ptr> condition::acquire_whatever_comes() {
+  std::exception_ptr error;
+  bool held = false;
+  while (!held) {
+    try {
+      co_await acquire();
+      held = true;
+    } catch (const cancelled_error&) {
+      error = std::current_exception();
+    }
+  }
+  co_return error;
+}
+
+void condition::notify(std::size_t n) {
+  if (!locked()) throw std::runtime_error("condition.notify(): the lock is not acquired");
+  while (n > 0 && line_.call_first()) --n;
+}
+
+void condition::notify_all() { notify(static_cast<std::size_t>(-1)); }
+
+barrier::barrier(std::size_t parties) : parties_(parties) {
+  if (parties == 0) throw std::invalid_argument("a barrier needs at least one party");
+}
+
+// filling: tasks arrive; the last one turns it to draining and lets all go; who comes while it drains waits until the
+// last has left. reset() turns a filling one to resetting until everybody has left with broken_barrier_error.
+coroutine<std::size_t> barrier::wait() {
+  auto guard = co_await changed_.scoped();
+  co_await block();
+  const std::size_t index = count_++;
+  std::exception_ptr error;
+  try {
+    if (index + 1 == parties_) {
+      phase_ = phase::draining;
+      changed_.notify_all();
+    } else {
+      co_await wait_for_others();
+    }
+  } catch (...) {
+    error = std::current_exception();
+  }
+  --count_;
+  leave();
+  if (error != nullptr) std::rethrow_exception(error);
+  co_return index;
+}
+
+coroutine<> barrier::block() {
+  while (phase_ == phase::draining || phase_ == phase::resetting) co_await changed_.wait();
+  if (phase_ == phase::broken) throw broken_barrier_error("the barrier was aborted");
+}
+
+coroutine<> barrier::wait_for_others() {
+  while (phase_ == phase::filling) co_await changed_.wait();
+  if (phase_ == phase::broken || phase_ == phase::resetting)
+    throw broken_barrier_error("the barrier was aborted or reset while it was waited for");
+}
+
+void barrier::leave() {
+  if (count_ > 0) return;
+  if (phase_ == phase::resetting || phase_ == phase::draining) phase_ = phase::filling;
+  changed_.notify_all();
+}
+
+coroutine<> barrier::reset() {
+  auto guard = co_await changed_.scoped();
+  if (count_ > 0) {
+    if (phase_ != phase::resetting) phase_ = phase::resetting;
+  } else {
+    phase_ = phase::filling;
+  }
+  changed_.notify_all();
+}
+
+coroutine<> barrier::abort() {
+  auto guard = co_await changed_.scoped();
+  phase_ = phase::broken;
+  changed_.notify_all();
+}
+
+}  // namespace asyncio

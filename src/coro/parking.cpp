@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <asyncio/detail/parking.hpp>
+
+#include "coro/coro.hpp"
+#include "loop/loop.hpp"
+
+#include <stdexcept>
+
+namespace asyncio::detail {
+
+void parking::line::push(parked& p) noexcept {
+  if (first == nullptr) {
+    first = p.prev_ = p.next_ = &p;
+    return;
+  }
+  p.next_ = first;
+  p.prev_ = first->prev_;
+  p.prev_->next_ = &p;
+  first->prev_ = &p;
+}
+
+// Somebody who was called in vain goes back to its place: near the front, behind those who came before it.
+void parking::line::push_by_ticket(parked& p) noexcept {
+  parked* after = first;
+  if (after == nullptr || first->ticket_ > p.ticket_) {
+    push(p);
+    first = &p;
+    return;
+  }
+  while (after->next_ != first && after->next_->ticket_ < p.ticket_) after = after->next_;
+  p.prev_ = after;
+  p.next_ = after->next_;
+  p.next_->prev_ = &p;
+  after->next_ = &p;
+}
+
+void parking::line::remove(parked& p) noexcept {
+  if (p.next_ == &p) {
+    first = nullptr;
+  } else {
+    p.prev_->next_ = p.next_;
+    p.next_->prev_ = p.prev_;
+    if (first == &p) first = p.next_;
+  }
+  p.prev_ = p.next_ = nullptr;
+}
+
+void parking::park(parked& p, std::coroutine_handle<> frame, collector collect,
+                   void (*called_in_vain)(parked& p) noexcept) {
+  coro_core* task = awaiting_task();
+  if (empty()) home_ = task->home;
+  if (home_ != task->home)
+    throw std::runtime_error("this lock, event or queue is bound to a different event loop, where a task waits for it");
+  collect_ = collect;
+  called_in_vain_ = called_in_vain;
+  p.task_ = task;
+  p.lot_ = this;
+  p.ticket_ = ++tickets_;
+  p.place_ = parked::place::waiting;
+  p.cancel = &parking::cancel_parked;
+  p.done = &parking::run_called;
+  waiting_.push(p);
+  begin_wait(task, &p, frame);
+}
+
+bool parking::call_first() noexcept {
+  parked* p = waiting_.first;
+  if (p == nullptr) return false;
+  waiting_.remove(*p);
+  p->place_ = parked::place::called;
+  called_.push(*p);
+  p->task_->loop()->post(p);
+  return true;
+}
+
+void parking::run_called(op* self) noexcept {
+  auto* p = static_cast<parked*>(self);
+  if (p->place_ != parked::place::called) return;  // cancelled meanwhile
+  parking& lot = *p->lot_;
+  lot.called_.remove(*p);
+  if (!lot.collect_(*p)) {
+    p->place_ = parked::place::waiting;
+    lot.waiting_.push_by_ticket(*p);
+    return;
+  }
+  p->place_ = parked::place::over;
+  coro::continue_now(p->task_);
+}
+
+bool parking::cancel_parked(wait_base* self) noexcept {
+  auto* p = static_cast<parked*>(self);
+  parking& lot = *p->lot_;
+  const bool was_called = p->place_ == parked::place::called;
+  lot.line_of(*p).remove(*p);
+  p->place_ = parked::place::over;
+  p->cancelled_ = true;
+  p->task_->wake();
+  if (was_called) lot.called_in_vain_(*p);
+  return true;
+}
+
+// A frame that is destroyed while it waits: only a loop that is closed around a task that will not end does that.
+parked::~parked() {
+  if (place_ != place::waiting && place_ != place::called) return;
+  const bool was_called = place_ == place::called;
+  lot_->line_of(*this).remove(*this);
+  if (was_called) loop::loop::of(*task_->loop()).unpost(this);
+}
+
+}  // namespace asyncio::detail

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <asyncio/run.hpp>
+
+#include "coro/event_loop_impl.hpp"
+#include "kernel/signals.hpp"
+
+#include <csignal>
+#include <stdexcept>
+
+namespace asyncio {
+
+namespace detail {
+
+interrupt_guard::interrupt_guard(event_loop& loop, future_core* main)
+    : loop_(loop), main_(core_ref<>::share(main)) {
+  auto& signals = loop.state().signals;
+  if (!kernel::is_main_thread() || signals.has(SIGINT) || !kernel::has_default_action(SIGINT)) return;
+  signals.add(SIGINT, &interrupt_guard::on_interrupt, this, [](void*) noexcept {});
+  kernel::set_interrupt_escape(true);
+  installed_ = true;
+}
+
+interrupt_guard::~interrupt_guard() {
+  if (!installed_) return;
+  kernel::set_interrupt_escape(false);
+  loop_.state().signals.remove(SIGINT);
+}
+
+void interrupt_guard::on_interrupt(int, unsigned count, void* self) {
+  auto* guard = static_cast<interrupt_guard*>(self);
+  guard->interrupts_ += count;
+  if (guard->interrupts_ == 1 && !guard->main_->is_done()) {
+    guard->main_->kind->cancel(guard->main_.get(), shared_text());
+    return;
+  }
+  coro::escape(guard->loop_.core(), std::make_exception_ptr(keyboard_interrupt()));
+}
+
+void interrupt_guard::translate_cancellation() {
+  if (interrupts_ > 0 && task_uncancel(main_.get()) == 0) throw keyboard_interrupt();
+}
+
+}  // namespace detail
+
+runner::runner(run_options options) : options_(options) {}
+
+runner::~runner() {
+  try {
+    close();
+  } catch (...) {
+    coro::report(nullptr, "exception while a runner was closed", std::current_exception());
+  }
+}
+
+void runner::prepare() {
+  if (detail::here.loop != nullptr)
+    throw std::runtime_error("run() inside a running loop: co_await the coroutine, or make it a task");
+  (void)get_loop();
+}
+
+event_loop& runner::get_loop() {
+  if (closed_) throw std::runtime_error("the runner is closed");
+  if (loop_ == nullptr) loop_ = new_event_loop(options_);
+  return *loop_;
+}
+
+void runner::close() {
+  if (closed_) return;
+  if (loop_ != nullptr) loop_->close();
+  loop_.reset();
+  closed_ = true;
+}
+
+namespace coro {
+
+namespace {
+
+// Neither stop() nor keyboard_interrupt ends the end.
+void run_whatever_comes(event_loop& loop, const any_task& t) {
+  try {
+    run_until_done_or_stopped(loop, t.raw_core().get());
+  } catch (const keyboard_interrupt&) {
+    if (!t.done())
+      report(&loop, "keyboard_interrupt while the loop's tasks were cancelled", std::current_exception());
+  }
+}
+
+}  // namespace
+
+// Cancels every task once and waits for all of them, however long they take, and for what they start meanwhile. What
+// they throw is reported; it replaces nobody's outcome.
+void cancel_all_tasks(event_loop& loop) {
+  std::vector<any_task> left;
+  {
+    const loop::loop::entry inside(loop::loop::of(loop.core()));
+    left = all_tasks(loop);
+  }
+  while (!left.empty()) {
+    for (const any_task& t : left) t.cancel();
+    for (const any_task& t : left) {
+      while (!t.done()) run_whatever_comes(loop, t);
+      if (t.cancelled()) continue;
+      if (std::exception_ptr error = t.exception())
+        report(&loop, "unhandled exception while the loop's tasks were cancelled", std::move(error), t);
+    }
+    left = all_tasks(loop);
+  }
+}
+
+}  // namespace coro
+}  // namespace asyncio

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <asyncio/task.hpp>
+
+#include "coro/coro.hpp"
+
+#include <asyncio/event_loop.hpp>
+#include <asyncio/sleep.hpp>
+
+#include <cstdio>
+#include <stdexcept>
+
+namespace asyncio::detail {
+
+
+namespace {
+
+// What ends otherwise than by a value.
+[[gnu::noinline]] void finish_badly(coro_core* task) noexcept {
+  std::exception_ptr error = std::exchange(task->error, nullptr);
+  if (error == nullptr) {
+    task->must_cancel = false;
+    if (task->has_value) task->kind->destroy_value(task);
+    task->has_value = false;
+    task->finish_cancelled(task->cancel_message);
+    return;
+  }
+  if (task->ended_interrupted) coro::escape(*task->loop(), error);
+  if (task->ended_cancelled)
+    task->finish_cancelled(coro::message_of(error));
+  else
+    task->finish_error(std::move(error));
+}
+
+// The frame dies, the outcome goes from the coroutine to the future, everybody who waits is told. The exception that
+// ended a cancelled task is dropped: each awaiter throws a cancelled_error of its own with the same message.
+inline void finish_task(coro_core* task) noexcept {
+  std::coroutine_handle<>::from_address(task->frame()).destroy();
+  task->loop()->unlink_task(task);
+  if (task->error == nullptr && (!task->must_cancel || task->late_cancel)) [[likely]]
+    task->finish_value();
+  else
+    finish_badly(task);
+  task->release_by_owner();
+}
+
+// A task that is cancelled before its first step never runs: its frame, and the arguments in it, die at once.
+bool cancelled_before_start(coro_core* task) noexcept { return !task->started && task->must_cancel; }
+
+inline void resume_frames(coro_core* task, thread_state& now) noexcept {
+  coro_core* const outer = now.task;
+  now.task = task;
+  void* frame = task->top;
+  do {
+    now.next_frame = nullptr;
+    std::coroutine_handle<>::from_address(frame).resume();
+    frame = now.next_frame;
+  } while (frame != nullptr);
+  now.task = outer;
+}
+
+inline void run_task(coro_core* task, thread_state& now) noexcept {
+  task->scheduled = false;
+  if (cancelled_before_start(task)) [[unlikely]]
+    return finish_task(task);
+  task->started = true;
+  resume_frames(task, now);
+  if (task->ended) finish_task(task);
+}
+
+[[gnu::noinline]] void run_timed(coro_core* task, thread_state& now) noexcept {
+  const core_ref<> keep = core_ref<>::share(task);
+  loop_core* loop = task->loop();
+  const auto limit = loop->face()->slow_callback_duration();
+  const time_point before = loop->now();
+  run_task(task, now);
+  const auto took = loop->now() - before;
+  if (took >= limit) coro::report_slow("executing " + describe_task(task), took);
+}
+
+}  // namespace
+
+void run_step(op* step) noexcept {
+  coro_core* task = &static_cast<coro_core&>(*step);
+  thread_state& now = here;
+  if (now.loop->debug()) [[unlikely]]
+    return run_timed(task, now);
+  run_task(task, now);
+}
+
+void refuse_task(coro_core* core, loop_core* loop) {
+  discard(core);
+  if (loop == nullptr) running_loop();
+  if (loop->closing()) throw std::runtime_error("create_task(): the event loop is closed");
+  future_core::throw_wrong_thread(loop->box(), "create_task()");
+}
+
+void name_new_task(coro_core* core, std::string_view name) {
+  try {
+    core->extra = new task_extra{std::string(name), true};
+  } catch (...) {
+    discard(core);
+    throw;
+  }
+}
+
+void run_eagerly(coro_core* core) noexcept {
+  core->started = true;
+  void* const resumed_later = std::exchange(here.next_frame, nullptr);
+  resume_frames(core, here);
+  here.next_frame = resumed_later;
+  if (core->ended) finish_task(core);
+}
+
+void clean_up_task(coro_core* task) noexcept {
+  if (!task->retrieved) report_unretrieved(task);
+  if (task->waiters != nullptr) drop_callbacks(task);
+  delete task->extra;
+  task->~coro_core();
+}
+
+// The request goes down the chain of tasks that wait for each other, without recursion, to the one that waits for
+// something else: S66. A ring of tasks (each waiting for the next) would never end: the first task met twice ends its
+// own wait instead.
+bool cancel_task(future_core* core, const shared_text& message) {
+  if (core->is_done()) return false;
+  auto* task = static_cast<coro_core*>(core);
+  const coro_core* mark = nullptr;
+  for (std::size_t steps = 1, next_mark = 1;; ++steps) {
+    ++task->cancel_requests;
+    task->cancel_message = message;
+    if (task->waiting == nullptr) break;
+    coro_core* inner = coro::awaited_task(task->waiting);
+    if (inner == nullptr) {
+      if (task->waiting->cancel(task->waiting)) return true;
+      break;
+    }
+    if (inner->is_done()) break;
+    if (inner == mark) {
+      coro::abandon_wait(task);
+      return true;
+    }
+    if (steps == next_mark) {
+      mark = inner;
+      next_mark *= 2;
+    }
+    task = inner;
+  }
+  // Its result is there already: that is delivered, and stands if the task returns without suspending again.
+  task->late_cancel = task->started && (task->scheduled || task->waiting != nullptr);
+  task->must_cancel = true;
+  return true;
+}
+
+void deliver_cancel(coro_core* task) noexcept {
+  task->must_cancel = task->late_cancel = false;
+  if (!task->waiting->cancel(task->waiting)) task->must_cancel = true;
+}
+
+void throw_cancelled(coro_core* task) {
+  task->must_cancel = task->late_cancel = false;
+  throw cancelled_error(task->cancel_message);
+}
+
+bool own_cancellation() noexcept { return here.task != nullptr && here.task->cancel_requests > 0; }
+
+std::string task_name(const future_core* core) {
+  if (!core->is_task()) return "Future";
+  const auto* task = static_cast<const coro_core*>(core);
+  if (task->extra != nullptr && task->extra->named) return task->extra->name;
+  return "Task-" + std::to_string(task->number);
+}
+
+void set_task_name(future_core* core, std::string name) {
+  if (!core->is_task()) return;
+  auto* task = static_cast<coro_core*>(core);
+  if (task->extra == nullptr) task->extra = new task_extra;
+  task->extra->name = std::move(name);
+  task->extra->named = true;
+}
+
+int task_cancelling(const future_core* core) noexcept {
+  return core->is_task() ? static_cast<int>(static_cast<const coro_core*>(core)->cancel_requests) : 0;
+}
+
+int task_uncancel(future_core* core) noexcept {
+  if (!core->is_task()) return 0;
+  auto* task = static_cast<coro_core*>(core);
+  if (task->cancel_requests > 0 && --task->cancel_requests == 0) task->must_cancel = task->late_cancel = false;
+  return static_cast<int>(task->cancel_requests);
+}
+
+std::string describe_task(const future_core* core) {
+  static constexpr const char* states[] = {"pending", "finished", "cancelled"};
+  const char* state = states[static_cast<int>(core->state)];
+  if (!core->is_task()) return std::string("<Future ") + state + ">";
+  const auto* task = static_cast<const coro_core*>(core);
+  std::string text = "<Task '" + task_name(core) + "' " + state + " coro=" + coro::function_name(task->origin) + "()";
+  if (!core->is_done() && task->site.line() != 0) text += " at " + coro::place(task->site);
+  if (core->state == future_state::finished && core->error != nullptr)
+    text += " exception=" + coro::describe(core->error);
+  return text + ">";
+}
+
+}  // namespace asyncio::detail
+
+namespace asyncio {
+
+any_task current_task() { return detail::here.task == nullptr ? any_task() : coro::handle_of(detail::here.task); }
+
+std::vector<any_task> all_tasks(event_loop& loop) {
+  std::vector<any_task> tasks;
+  detail::loop_core& core = loop.core();
+  if (!core.box().owned_here()) detail::future_core::throw_wrong_thread(core.box(), "all_tasks()");
+  tasks.reserve(core.task_count());
+  for (detail::coro_core* at = core.first_task(); at != nullptr; at = core.task_after(at))
+    tasks.push_back(coro::handle_of(at));
+  return tasks;
+}
+
+std::string to_string(const any_task& task) {
+  return task ? detail::describe_task(task.raw_core().get()) : std::string("<no task>");
+}
+
+namespace coro {
+
+void continue_now(detail::coro_core* task) noexcept {
+  task->waiting = nullptr;
+  detail::run_step(task);
+}
+
+any_task handle_of(detail::coro_core* core) { return any_task::from_core(detail::core_ref<>::share(core)); }
+
+}  // namespace coro
+}  // namespace asyncio

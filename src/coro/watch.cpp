@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "coro/watch.hpp"
+
+#include "coro/coro.hpp"
+
+#include <asyncio/errors.hpp>
+
+#include <cerrno>
+#include <memory>
+#include <system_error>
+
+namespace asyncio::coro {
+
+// A watch is freed when it is deaf, its op is not in flight, and its call is not running: whoever makes the last of the
+// three true frees it.
+struct watch_table::watch : kernel::io_op {
+  loop::loop* owner = nullptr;
+  detail::repeated_call* call_back = nullptr;
+  bool deaf = false;
+  bool calling = false;
+
+  ~watch() { call_back->destroy(call_back); }
+};
+
+void watch_table::end(watch* w) noexcept {
+  w->deaf = true;
+  if (w->in_flight)
+    w->owner->cancel(*w);
+  else if (!w->calling)
+    delete w;
+}
+
+void watch_table::fire(detail::op* self) noexcept {
+  auto* w = static_cast<watch*>(self);
+  while (!w->deaf) {
+    w->calling = true;
+    try {
+      w->call_back->call(w->call_back);
+    } catch (const keyboard_interrupt&) {
+      escape(*w->owner, std::current_exception());
+    } catch (...) {
+      report(w->owner->face(), "exception in the callback of descriptor " + std::to_string(w->fd),
+             std::current_exception());
+    }
+    w->calling = false;
+    if (w->deaf || !w->owner->start(*w)) break;
+    if (w->result < 0) return;  // the descriptor was closed: remove_reader() will free the watch
+  }
+  if (w->deaf && !w->in_flight) delete w;
+}
+
+void watch_table::add(int fd, bool for_write, detail::repeated_call* call) {
+  auto w = std::make_unique<watch>();
+  w->call_back = call;
+  w->owner = &loop_;
+  w->fd = fd;
+  w->kind = for_write ? kernel::io_kind::writable : kernel::io_kind::readable;
+  w->done = &watch_table::fire;
+  remove(fd, for_write);
+  auto [slot, fresh] = side(for_write).emplace(fd, w.get());
+  if (loop_.start(*w)) {
+    if (w->result < 0) {
+      side(for_write).erase(slot);
+      throw std::system_error(static_cast<int>(-w->result), std::system_category(),
+                              "cannot watch descriptor " + std::to_string(fd));
+    }
+    loop_.post(w.get());
+    w->in_flight = false;
+    w->calling = true;  // queued: end() must not free it before fire()
+  }
+  w.release();
+}
+
+bool watch_table::remove(int fd, bool for_write) noexcept {
+  map& m = side(for_write);
+  const auto at = m.find(fd);
+  if (at == m.end()) return false;
+  watch* w = at->second;
+  m.erase(at);
+  end(w);
+  return true;
+}
+
+void watch_table::remove_all() noexcept {
+  for (const bool for_write : {false, true})
+    while (!side(for_write).empty()) remove(side(for_write).begin()->first, for_write);
+}
+
+watch_table::~watch_table() { remove_all(); }
+
+}  // namespace asyncio::coro
+
+namespace asyncio::detail {
+
+// The op and what it needs after the frame is gone: the kernel never sees the frame.
+struct ready_wait_state : kernel::io_op, wait_base {
+  loop::loop* owner = nullptr;
+  coro_core* task = nullptr;  // null: nobody waits any more, done() frees the state
+  bool cancelling = false;
+};
+
+namespace {
+
+void ready_wait_done(op* self) noexcept {
+  auto* state = static_cast<ready_wait_state*>(static_cast<kernel::io_op*>(self));
+  if (state->task == nullptr) {
+    delete state;
+    return;
+  }
+  if (state->cancelling && state->result != -ECANCELED) state->task->must_cancel = true;
+  state->task->wake();
+}
+
+bool ready_wait_cancel(wait_base* self) noexcept {
+  auto* state = static_cast<ready_wait_state*>(self);
+  if (!state->cancelling) state->owner->cancel(*state);
+  state->cancelling = true;
+  return true;
+}
+
+}  // namespace
+
+bool ready_operation::await_suspend(std::coroutine_handle<> frame) {
+  coro_core* task = awaiting_task();
+  auto state = std::make_unique<ready_wait_state>();
+  state->owner = &loop::loop::of(*loop_);
+  state->task = task;
+  state->fd = fd_;
+  state->kind = for_write_ ? kernel::io_kind::writable : kernel::io_kind::readable;
+  state->done = &ready_wait_done;
+  state->wait_base::cancel = &ready_wait_cancel;
+  state_ = state.release();
+  if (state_->owner->start(*state_)) return false;
+  begin_wait(task, state_, frame);
+  return true;
+}
+
+void ready_operation::await_resume() {
+  const std::int64_t result = state_->result;
+  if (state_->cancelling && result == -ECANCELED) throw_cancelled(state_->task);
+  if (result < 0)
+    throw std::system_error(static_cast<int>(-result), std::system_category(),
+                            "cannot watch descriptor " + std::to_string(fd_));
+}
+
+ready_operation::~ready_operation() {
+  if (state_ == nullptr) return;
+  if (state_->in_flight) {
+    state_->task = nullptr;
+    state_->owner->cancel(*state_);
+  } else {
+    delete state_;
+  }
+}
+
+}  // namespace asyncio::detail

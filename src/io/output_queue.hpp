@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+#include "kernel/sys.hpp"
+
+#include <asyncio/detail/pool.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <new>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace asyncio::io {
+
+/// Bytes on their way out: small writes gather in chunks, large strings that were given away become chunks of their
+/// own. Memory that was handed out by gather() does not move or change until consume() has taken it. Empty: no memory.
+class output_queue {
+ public:
+  output_queue() = default;
+  output_queue(const output_queue&) = delete;
+  output_queue& operator=(const output_queue&) = delete;
+  ~output_queue() { clear(); }
+
+  bool empty() const noexcept { return first_ == nullptr; }
+  std::size_t size() const noexcept { return size_; }
+
+  /// Errors: std::bad_alloc; nothing is added then.
+  void append(std::string_view bytes) {
+    if (bytes.empty()) return;
+    if (can_grow(bytes.size()))
+      last_->text.append(bytes);
+    else
+      push(new_chunk(std::string(bytes)));
+    size_ += bytes.size();
+  }
+
+  /// The same, without a copy when it is worth it.
+  void append(std::string&& text) {
+    if (text.size() < worth_moving) return append(std::string_view(text));
+    const std::size_t added = text.size();
+    push(new_chunk(std::move(text)));
+    size_ += added;
+  }
+
+  std::size_t chunk_count() const noexcept { return chunks_; }
+
+  /// The oldest bytes, in at most `most` pieces; they are frozen. Returns the number of pieces.
+  int gather(iovec* pieces, int most) noexcept {
+    int n = 0;
+    for (chunk* at = first_; at != nullptr && n < most; at = at->next, ++n) {
+      const std::size_t skipped = n == 0 ? taken_ : 0;
+      pieces[n].iov_base = at->text.data() + skipped;
+      pieces[n].iov_len = at->text.size() - skipped;
+      at->frozen = true;
+    }
+    return n;
+  }
+
+  /// The oldest `bytes` bytes have gone out. What was gathered beyond them may change again.
+  void consume(std::size_t bytes) noexcept {
+    size_ -= bytes;
+    taken_ += bytes;
+    while (first_ != nullptr && taken_ >= first_->text.size()) {
+      taken_ -= first_->text.size();
+      drop_first();
+    }
+    for (chunk* at = first_; at != nullptr && at->frozen; at = at->next) at->frozen = false;
+  }
+
+  void clear() noexcept {
+    while (first_ != nullptr) drop_first();
+    size_ = taken_ = 0;
+  }
+
+ private:
+  static constexpr std::size_t full_chunk = 64 * 1024;
+  static constexpr std::size_t worth_moving = 16 * 1024;
+
+  struct chunk {
+    chunk* next = nullptr;
+    bool frozen = false;
+    std::string text;
+  };
+
+  bool can_grow(std::size_t more) const noexcept {
+    if (last_ == nullptr || last_->frozen) return false;
+    return last_->text.size() + more <= std::max(full_chunk, last_->text.capacity());
+  }
+
+  static chunk* new_chunk(std::string text) {
+    auto* c = ::new (detail::pool_allocate(sizeof(chunk))) chunk;
+    c->text = std::move(text);
+    return c;
+  }
+
+  void push(chunk* c) noexcept {
+    (first_ == nullptr ? first_ : last_->next) = c;
+    last_ = c;
+    ++chunks_;
+  }
+
+  void drop_first() noexcept {
+    chunk* c = first_;
+    first_ = c->next;
+    if (first_ == nullptr) last_ = nullptr;
+    --chunks_;
+    c->~chunk();
+    detail::pool_free(c, sizeof(chunk));
+  }
+
+  chunk* first_ = nullptr;
+  chunk* last_ = nullptr;
+  std::size_t size_ = 0;
+  std::size_t taken_ = 0;   // of the first chunk
+  std::size_t chunks_ = 0;
+};
+
+}  // namespace asyncio::io

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "io/transport.hpp"
+
+#include <cstring>
+#include <stdexcept>
+
+namespace asyncio::io {
+
+namespace sys = kernel::sys;
+
+namespace {
+
+constexpr std::size_t default_high_water = 64 * 1024;
+constexpr std::size_t send_at_once = 64 * 1024;
+constexpr int most_pieces = 16;
+constexpr std::size_t most_last_input = 1024 * 1024;
+
+std::string_view text_of(const kernel::io_op& request) noexcept {
+  return {reinterpret_cast<const char*>(request.data), static_cast<std::size_t>(request.result)};
+}
+
+}  // namespace
+
+ref<stream_transport> stream_transport::make(loop::loop& l, unique_fd fd, const socket_address& peer) {
+  return ref<stream_transport>::adopt(new stream_transport(l, std::move(fd), peer));
+}
+
+stream_transport::stream_transport(loop::loop& l, unique_fd fd, const socket_address& peer) noexcept
+    : home_(l), fd_(fd.release()), high_water_(default_high_water), low_water_(default_high_water / 4) {
+  recv_.owner = send_.owner = this;
+  flush_.owner = farewell_.owner = this;
+  recv_.kind = kernel::io_kind::recv;
+  send_.kind = kernel::io_kind::send;
+  recv_.fd = send_.fd = fd_;
+  recv_.bounded_reads = peer.family() == address_family::unix_;
+  recv_.done = &stream_transport::recv_done;
+  send_.done = &stream_transport::send_done;
+  flush_.done = &stream_transport::turn_ended;
+  farewell_.done = &stream_transport::farewell;
+  if (address_access::size(peer) <= peer_.size()) {
+    peer_size_ = static_cast<std::uint8_t>(address_access::size(peer));
+    std::memcpy(peer_.data(), address_access::data(peer), peer_size_);
+  }
+}
+
+stream_transport::~stream_transport() { close_descriptor(); }
+
+void stream_transport::close_descriptor() noexcept {
+  if (fd_ < 0) return;
+  if (!home_.closed()) home_.get().forget(fd_);
+  sys::close(std::exchange(fd_, -1));
+}
+
+socket_address stream_transport::peer() const noexcept {
+  if (peer_size_ != 0) return address_of(reinterpret_cast<const sockaddr*>(peer_.data()), peer_size_);
+  return fd_ < 0 ? socket_address() : peer_address(fd_);
+}
+
+// ---- input
+
+read_state stream_transport::read(std::size_t most, std::string_view& bytes) noexcept {
+  if (eof_seen_) return read_state::end;
+  if (closing_ || recv_.in_flight || home_.closed()) return read_state::later;
+  recv_.size = most;
+  if (!home_.get().start(recv_)) {
+    retain();
+    return read_state::later;
+  }
+  if (recv_.result < 0) {
+    fail(static_cast<int>(-recv_.result));
+    return read_state::later;
+  }
+  bytes = text_of(recv_);
+  eof_seen_ = bytes.empty();
+  return eof_seen_ ? read_state::end : read_state::bytes;
+}
+
+std::int64_t stream_transport::read_into(std::byte* to, std::size_t size) noexcept {
+  if (eof_seen_) return 0;
+  if (closing_ || recv_.in_flight || home_.closed()) return -EAGAIN;
+  kernel::io_op direct;
+  direct.kind = kernel::io_kind::recv;
+  direct.fd = fd_;
+  direct.try_only = true;
+  direct.bounded_reads = recv_.bounded_reads;
+  direct.buffer = to;
+  direct.size = size;
+  home_.get().start(direct);
+  if (direct.result < 0 && direct.result != -EAGAIN) {
+    fail(static_cast<int>(-direct.result));
+    return -EAGAIN;
+  }
+  eof_seen_ = direct.result == 0;
+  return direct.result;
+}
+
+void stream_transport::recv_done(detail::op* self) noexcept {
+  stream_transport* me = static_cast<transfer_op*>(self)->owner;
+  const std::int64_t result = me->recv_.result;
+  if (me->ending_) {
+    me->continue_ending();
+  } else if (me->closing_) {
+    // Flushing: what came in is not wanted any more.
+  } else if (result > 0) {
+    if (me->user_ != nullptr) me->user_->received(text_of(me->recv_));
+  } else if (result == 0) {
+    me->eof_seen_ = true;
+    if (me->user_ != nullptr) me->user_->received_eof();
+  } else {
+    me->fail(static_cast<int>(-result));
+  }
+  me->release();
+}
+
+// ---- output
+
+bool stream_transport::check_writable() const {
+  if (eof_wanted_) throw std::runtime_error("cannot call write() after write_eof()");
+  return !closing_ && !home_.closed();
+}
+
+void stream_transport::write(std::string_view bytes) {
+  if (!check_writable()) return;
+  const std::size_t sent = bytes.size() >= send_at_once ? send_directly(bytes) : 0;
+  if (ending_ || sent == bytes.size()) return;
+  try {
+    out_.append(bytes.substr(sent));
+  } catch (...) {
+    if (sent > 0) fail(ENOMEM);  // a part of it is gone: nothing sensible can follow
+    throw;
+  }
+  schedule_output();
+}
+
+void stream_transport::write(std::string&& text) {
+  if (!check_writable() || text.empty()) return;
+  out_.append(std::move(text));
+  schedule_output();
+}
+
+// A large write that nothing stands before goes out of the caller's memory; what the kernel does not take is buffered.
+std::size_t stream_transport::send_directly(std::string_view bytes) noexcept {
+  if (!out_.empty() || send_.in_flight) return 0;
+  std::size_t sent = 0;
+  while (sent < bytes.size()) {
+    iovec piece{const_cast<char*>(bytes.data()) + sent, bytes.size() - sent};
+    kernel::io_op direct;
+    direct.kind = kernel::io_kind::send;
+    direct.fd = fd_;
+    direct.try_only = true;
+    direct.iov = &piece;
+    direct.iov_count = 1;
+    home_.get().start(direct);
+    if (direct.result == -EAGAIN) break;
+    if (direct.result < 0) {
+      send_failed_ = true;
+      fail(static_cast<int>(-direct.result));
+      break;
+    }
+    sent += static_cast<std::size_t>(direct.result);
+  }
+  return sent;
+}
+
+void stream_transport::schedule_output() noexcept {
+  if (out_.size() >= send_at_once) {
+    flush();
+  } else if (!flush_scheduled_ && !send_.in_flight) {
+    flush_scheduled_ = true;
+    retain();
+    home_.get().at_turn_end(&flush_);
+  }
+  note_output();
+}
+
+void stream_transport::turn_ended(detail::op* self) noexcept {
+  stream_transport* me = static_cast<plain_op*>(self)->owner;
+  me->flush_scheduled_ = false;
+  me->flush();
+  me->release();
+}
+
+void stream_transport::flush() noexcept {
+  if (ending_ || send_.in_flight || out_.empty() || home_.closed()) return;
+  while (!out_.empty()) {
+    const bool single = out_.chunk_count() == 1;
+    if (!single && !pieces_) pieces_.reset(new (std::nothrow) iovec[most_pieces]);
+    iovec* pieces = !single && pieces_ ? pieces_.get() : &piece_;
+    send_.iov = pieces;
+    send_.iov_count = out_.gather(pieces, pieces == &piece_ ? 1 : most_pieces);
+    if (!home_.get().start(send_)) {
+      retain();
+      break;
+    }
+    if (send_.result < 0) {
+      send_failed_ = true;
+      return fail(static_cast<int>(-send_.result));
+    }
+    out_.consume(static_cast<std::size_t>(send_.result));
+  }
+  if (out_.empty()) output_sent();
+  note_output();
+}
+
+void stream_transport::send_done(detail::op* self) noexcept {
+  stream_transport* me = static_cast<transfer_op*>(self)->owner;
+  const std::int64_t result = me->send_.result;
+  if (me->ending_) {
+    me->continue_ending();
+  } else if (result < 0) {
+    me->send_failed_ = result != -ECANCELED;
+    me->fail(static_cast<int>(-result));
+  } else {
+    me->out_.consume(static_cast<std::size_t>(result));
+    if (!me->out_.empty()) {
+      me->flush();
+    } else {
+      me->output_sent();
+      me->note_output();
+    }
+  }
+  me->release();
+}
+
+// The buffer is empty: what had to wait for that.
+void stream_transport::output_sent() noexcept {
+  pieces_.reset();
+  if (eof_wanted_ && !eof_sent_) {
+    eof_sent_ = true;
+    sys::shutdown(fd_, SHUT_WR);  // fails when the peer is gone, which reading will tell
+  }
+  if (closing_) end(nullptr);
+}
+
+void stream_transport::note_output() noexcept {
+  if (!congested_) {
+    congested_ = out_.size() > high_water_ && !ending_;
+  } else if (out_.size() <= low_water_) {
+    congested_ = false;
+    if (user_ != nullptr && !ending_) user_->output_drained();
+  }
+}
+
+void stream_transport::set_limits(std::size_t high, std::size_t low) {
+  if (low > high)
+    throw std::invalid_argument("high (" + std::to_string(high) + ") must be >= low (" + std::to_string(low) + ")");
+  high_water_ = high;
+  low_water_ = low;
+  note_output();
+}
+
+void stream_transport::write_eof() noexcept {
+  if (closing_ || eof_wanted_) return;
+  eof_wanted_ = true;
+  if (out_.empty() && !home_.closed()) output_sent();
+}
+
+// ---- the end
+
+void stream_transport::close() noexcept {
+  if (closing_) return;
+  closing_ = true;
+  if (home_.closed()) return close_descriptor();
+  if (recv_.in_flight) home_.get().cancel(recv_);
+  if (out_.empty())
+    end(nullptr);
+  else
+    flush();
+}
+
+void stream_transport::abort() noexcept {
+  closing_ = true;
+  if (home_.closed()) return close_descriptor();
+  end(nullptr);
+}
+
+void stream_transport::fail(int error) noexcept {
+  if (error == ECANCELED) return end(nullptr);  // not by us: the loop is being closed
+  end(os_exception(error, send_failed_ ? "cannot send" : "cannot receive"));
+}
+
+void stream_transport::end(std::exception_ptr error) noexcept {
+  if (ending_) return;
+  ending_ = closing_ = true;
+  congested_ = false;
+  error_ = std::move(error);
+  if (!home_.closed()) {
+    if (recv_.in_flight) home_.get().cancel(recv_);
+    if (send_.in_flight) home_.get().cancel(send_);
+  }
+  continue_ending();
+}
+
+void stream_transport::continue_ending() noexcept {
+  if (recv_.in_flight || send_.in_flight) return;
+  out_.clear();
+  pieces_.reset();
+  retain();
+  if (home_.closed())
+    farewell(&farewell_);
+  else
+    home_.get().post(&farewell_);
+}
+
+void stream_transport::farewell(detail::op* self) noexcept {
+  stream_transport* me = static_cast<plain_op*>(self)->owner;
+  if (me->send_failed_ && me->user_ != nullptr && !me->home_.closed()) me->deliver_last_input();
+  me->close_descriptor();
+  if (channel_user* user = std::exchange(me->user_, nullptr)) user->lost(std::move(me->error_));
+  me->release();
+}
+
+// A peer that answers early and closes makes our sends fail, while its answer is already here.
+void stream_transport::deliver_last_input() noexcept {
+  std::size_t delivered = 0;
+  while (!eof_seen_ && delivered < most_last_input) {
+    recv_.try_only = true;
+    recv_.size = 0;
+    home_.get().start(recv_);
+    if (recv_.result < 0) return;
+    eof_seen_ = recv_.result == 0;
+    delivered += static_cast<std::size_t>(recv_.result);
+    if (!eof_seen_) user_->received(text_of(recv_));
+  }
+}
+
+}  // namespace asyncio::io

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+#include "io/channel.hpp"
+#include "io/output_queue.hpp"
+#include "io/socket.hpp"
+
+#include <array>
+#include <memory>
+
+namespace asyncio::io {
+
+/// A connected stream socket.
+///
+///   open ──close()──▶ flushing ──all sent──▶ ending ──ops done──▶ farewell ──▶ closed
+///     └──abort(), error──────────────────────▲
+///
+/// Ending cancels the ops in flight and waits for each of them; only then, in a turn of its own, the descriptor is
+/// closed and the user told. When sending has failed there may still be input from before the peer went away: it is
+/// delivered first. The ops, the pending flush and the farewell hold a reference each, so a transport may be dropped at
+/// any time, and what was written still goes out.
+class stream_transport final : public channel {
+ public:
+  /// Takes over `fd`. `peer` may be empty: then it is asked for when somebody wants to know.
+  static ref<stream_transport> make(loop::loop& l, unique_fd fd, const socket_address& peer);
+
+  void set_user(channel_user* user) noexcept override { user_ = user; }
+  read_state read(std::size_t most, std::string_view& bytes) noexcept override;
+  std::int64_t read_into(std::byte* to, std::size_t size) noexcept override;
+  void write(std::string_view bytes) override;
+  void write(std::string&& text) override;
+  void flush() noexcept override;
+  std::size_t buffered() const noexcept override { return out_.size(); }
+  bool congested() const noexcept override { return congested_; }
+  void set_limits(std::size_t high, std::size_t low) override;
+  bool can_write_eof() const noexcept override { return true; }
+  void write_eof() noexcept override;
+  void close() noexcept override;
+  void abort() noexcept override;
+  bool closing() const noexcept override { return closing_; }
+  detail::inbox& box() const noexcept override { return home_.box(); }
+  int fd() const noexcept override { return fd_; }
+  socket_address peer() const noexcept override;
+
+ private:
+  stream_transport(loop::loop& l, unique_fd fd, const socket_address& peer) noexcept;
+  ~stream_transport() override;
+
+  struct transfer_op : kernel::io_op {
+    stream_transport* owner = nullptr;
+  };
+  struct plain_op : detail::op {
+    stream_transport* owner = nullptr;
+  };
+
+  static void recv_done(detail::op* self) noexcept;
+  static void send_done(detail::op* self) noexcept;
+  static void turn_ended(detail::op* self) noexcept;
+  static void farewell(detail::op* self) noexcept;
+
+  bool check_writable() const;
+  std::size_t send_directly(std::string_view bytes) noexcept;
+  void schedule_output() noexcept;
+  void output_sent() noexcept;
+  void note_output() noexcept;
+  void fail(int error) noexcept;
+  void end(std::exception_ptr error) noexcept;
+  void continue_ending() noexcept;
+  void deliver_last_input() noexcept;
+  void close_descriptor() noexcept;
+
+  home home_;
+  int fd_;
+  bool congested_ = false;
+  bool eof_seen_ = false;
+  bool eof_wanted_ = false;       // write_eof() was called
+  bool eof_sent_ = false;
+  bool closing_ = false;
+  bool ending_ = false;
+  bool send_failed_ = false;
+  bool flush_scheduled_ = false;
+  channel_user* user_ = nullptr;
+  transfer_op recv_;
+  transfer_op send_;
+  iovec piece_{};                        // of send_, when the output is one chunk
+  std::unique_ptr<iovec[]> pieces_;      // when it is several
+  plain_op flush_;
+  plain_op farewell_;
+  output_queue out_;
+  std::size_t high_water_;
+  std::size_t low_water_;
+  std::exception_ptr error_;
+  std::uint8_t peer_size_ = 0;
+  std::array<unsigned char, sizeof(sockaddr_in6)> peer_{};  // of the families that fit; the others are asked for
+};
+
+}  // namespace asyncio::io

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "kernel/signals.hpp"
+
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <unistd.h>
+
+namespace asyncio::kernel {
+
+namespace {
+
+constexpr int most_signals = 65;
+
+struct watched {
+  std::atomic<unsigned> count{0};
+  std::atomic<int> wake_fd{-1};
+  struct sigaction before {};
+};
+
+watched table[most_signals];
+std::atomic<unsigned> untaken{0};
+std::atomic<bool> interrupt_escape{false};
+std::mutex table_mutex;
+
+static_assert(std::atomic<unsigned>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
+
+void on_signal(int number) {
+  const int kept_errno = errno;
+  watched& w = table[number];
+  const unsigned before = w.count.fetch_add(1, std::memory_order_acq_rel);
+  untaken.fetch_add(1, std::memory_order_acq_rel);
+  if (number == SIGINT && before >= 1 && interrupt_escape.load(std::memory_order_acquire)) {
+    struct sigaction standard {};
+    standard.sa_handler = SIG_DFL;
+    ::sigaction(number, &standard, nullptr);
+    ::raise(number);
+  }
+  const int fd = w.wake_fd.load(std::memory_order_acquire);
+  if (fd >= 0) {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const auto written = ::write(fd, &one, sizeof one);
+  }
+  errno = kept_errno;
+}
+
+}  // namespace
+
+bool is_catchable_signal(int number) noexcept {
+  return number > 0 && number < most_signals && number != SIGKILL && number != SIGSTOP && number != 32 && number != 33;
+}
+
+bool is_main_thread() noexcept { return ::getpid() == ::gettid(); }
+
+bool has_default_action(int number) noexcept {
+  struct sigaction now {};
+  return ::sigaction(number, nullptr, &now) == 0 && now.sa_handler == SIG_DFL;
+}
+
+void watch_signal(int number, int wake_fd) {
+  std::scoped_lock hold(table_mutex);
+  watched& w = table[number];
+  if (w.wake_fd.load(std::memory_order_relaxed) >= 0)
+    throw std::runtime_error("signal " + std::to_string(number) + " is handled by another loop");
+  w.count.store(0, std::memory_order_relaxed);
+  w.wake_fd.store(wake_fd, std::memory_order_release);
+  struct sigaction mine {};
+  mine.sa_handler = &on_signal;
+  mine.sa_flags = SA_RESTART;
+  sigfillset(&mine.sa_mask);
+  if (::sigaction(number, &mine, &w.before) != 0) {
+    const int error = errno;
+    w.wake_fd.store(-1, std::memory_order_release);
+    throw std::system_error(error, std::system_category(), "cannot handle signal " + std::to_string(number));
+  }
+}
+
+void unwatch_signal(int number) noexcept {
+  std::scoped_lock hold(table_mutex);
+  watched& w = table[number];
+  ::sigaction(number, &w.before, nullptr);
+  w.wake_fd.store(-1, std::memory_order_release);
+  take_signal_count(number);
+}
+
+unsigned take_signal_count(int number) noexcept {
+  const unsigned count = table[number].count.exchange(0, std::memory_order_acq_rel);
+  if (count != 0) untaken.fetch_sub(count, std::memory_order_acq_rel);
+  return count;
+}
+
+bool any_signal() noexcept { return untaken.load(std::memory_order_acquire) != 0; }
+
+void set_interrupt_escape(bool on) noexcept { interrupt_escape.store(on, std::memory_order_release); }
+
+}  // namespace asyncio::kernel

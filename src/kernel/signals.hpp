@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+#include <cstdint>
+
+namespace asyncio::kernel {
+
+/// The process's side of signal handling: one handler for all, which counts the signal and writes to the wake-up
+/// descriptor of the loop that watches it. It calls nothing that is not async-signal-safe and keeps errno.
+
+bool is_catchable_signal(int number) noexcept;
+bool is_main_thread() noexcept;
+/// Is the signal's action the default one?
+bool has_default_action(int number) noexcept;
+
+/// Installs the handler. Errors: std::system_error; std::runtime_error when another loop watches this signal.
+void watch_signal(int number, int wake_fd);
+/// Back to the action of before watch_signal().
+void unwatch_signal(int number) noexcept;
+/// How many came since the last call.
+unsigned take_signal_count(int number) noexcept;
+/// Has any watched signal come that nobody has taken?
+bool any_signal() noexcept;
+/// The second SIGINT that finds the first one untaken ends the process by the default action: a program whose loop is
+/// stuck can still be stopped. On for as long as `on`.
+void set_interrupt_escape(bool on) noexcept;
+
+}  // namespace asyncio::kernel

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSL-1.0
+// Every system call of the library goes through these functions: results as the kernel gives them, failures as -errno.
+// Built with ASYNCIO_TEST_SEAMS they go through a table of function pointers that a test may replace; otherwise they
+// are inline.
+#pragma once
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <ctime>
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+namespace asyncio::kernel::sys {
+
+namespace direct {
+
+template <class Result>
+Result checked(Result result) noexcept {
+  return result >= 0 ? result : static_cast<Result>(-errno);
+}
+
+inline int socket(int family, int type, int protocol) noexcept { return checked(::socket(family, type, protocol)); }
+inline int bind(int fd, const sockaddr* address, socklen_t size) noexcept {
+  return checked(::bind(fd, address, size));
+}
+inline int listen(int fd, int backlog) noexcept { return checked(::listen(fd, backlog)); }
+inline int accept4(int fd, sockaddr* address, socklen_t* size, int flags) noexcept {
+  return checked(::accept4(fd, address, size, flags));
+}
+inline int connect(int fd, const sockaddr* address, socklen_t size) noexcept {
+  return checked(::connect(fd, address, size));
+}
+inline ssize_t recv(int fd, void* to, std::size_t size, int flags) noexcept {
+  return checked(::recv(fd, to, size, flags));
+}
+inline ssize_t send(int fd, const void* from, std::size_t size, int flags) noexcept {
+  return checked(::send(fd, from, size, flags));
+}
+inline ssize_t sendmsg(int fd, const msghdr* message, int flags) noexcept {
+  return checked(::sendmsg(fd, message, flags));
+}
+inline int shutdown(int fd, int how) noexcept { return checked(::shutdown(fd, how)); }
+/// EINTR counts as closed: Linux has freed the descriptor by then.
+inline int close(int fd) noexcept { return checked(::close(fd)); }
+inline int getsockopt(int fd, int level, int name, void* value, socklen_t* size) noexcept {
+  return checked(::getsockopt(fd, level, name, value, size));
+}
+inline int setsockopt(int fd, int level, int name, const void* value, socklen_t size) noexcept {
+  return checked(::setsockopt(fd, level, name, value, size));
+}
+inline int getsockname(int fd, sockaddr* address, socklen_t* size) noexcept {
+  return checked(::getsockname(fd, address, size));
+}
+inline int getpeername(int fd, sockaddr* address, socklen_t* size) noexcept {
+  return checked(::getpeername(fd, address, size));
+}
+inline int get_status_flags(int fd) noexcept { return checked(::fcntl(fd, F_GETFL)); }
+inline int set_status_flags(int fd, int flags) noexcept { return checked(::fcntl(fd, F_SETFL, flags)); }
+
+inline int epoll_create1(int flags) noexcept { return checked(::epoll_create1(flags)); }
+inline int epoll_ctl(int epfd, int operation, int fd, epoll_event* event) noexcept {
+  return checked(::epoll_ctl(epfd, operation, fd, event));
+}
+inline int epoll_wait(int epfd, epoll_event* events, int most, int timeout_ms) noexcept {
+  return checked(::epoll_wait(epfd, events, most, timeout_ms));
+}
+inline int epoll_pwait2(int epfd, epoll_event* events, int most, const timespec* timeout) noexcept {
+  return checked(::epoll_pwait2(epfd, events, most, timeout, nullptr));
+}
+inline int eventfd(unsigned initial, int flags) noexcept { return checked(::eventfd(initial, flags)); }
+inline ssize_t read(int fd, void* to, std::size_t size) noexcept { return checked(::read(fd, to, size)); }
+inline ssize_t write(int fd, const void* from, std::size_t size) noexcept { return checked(::write(fd, from, size)); }
+
+inline int set_signal_action(int signal, const struct sigaction* action, struct sigaction* before) noexcept {
+  return checked(::sigaction(signal, action, before));
+}
+/// The calling thread's mask.
+inline int set_signal_mask(int how, const sigset_t* signals, sigset_t* before) noexcept {
+  return -::pthread_sigmask(how, signals, before);
+}
+
+/// Not a system call, but the door to many, and it blocks. Returns an EAI_ code (0 is success); with EAI_SYSTEM errno
+/// says more.
+inline int getaddrinfo(const char* host, const char* service, const addrinfo* hints, addrinfo** found) noexcept {
+  return ::getaddrinfo(host, service, hints, found);
+}
+inline void freeaddrinfo(addrinfo* found) noexcept { ::freeaddrinfo(found); }
+
+/// How many bytes of `wanted` the next recv asks for. A test that wants short reads lowers it here: then the backend
+/// knows that the rest was not asked for.
+inline std::size_t read_size(std::size_t wanted) noexcept { return wanted; }
+
+}  // namespace direct
+
+#define ASYNCIO_SYS_CALLS(each)                                                                                      \
+  each(socket) each(bind) each(listen) each(accept4) each(connect) each(recv) each(send) each(sendmsg) each(shutdown) \
+  each(close) each(getsockopt) each(setsockopt) each(getsockname) each(getpeername) each(get_status_flags)           \
+  each(set_status_flags) each(epoll_create1) each(epoll_ctl) each(epoll_wait) each(epoll_pwait2) each(eventfd)       \
+  each(read) each(write) each(set_signal_action) each(set_signal_mask) each(getaddrinfo) each(freeaddrinfo)          \
+  each(read_size)
+
+#if defined(ASYNCIO_TEST_SEAMS)
+
+/// What the calls do. A test copies it, replaces what it is about, and installs the copy.
+struct table {
+#define ASYNCIO_SYS_FIELD(name) decltype(&direct::name) name = &direct::name;
+  ASYNCIO_SYS_CALLS(ASYNCIO_SYS_FIELD)
+#undef ASYNCIO_SYS_FIELD
+};
+
+/// Sends all calls of the process through `replacement`, which stays the caller's; null: the real ones again.
+/// Thread: any; calls under way in other threads finish as they began.
+void install(const table* replacement) noexcept;
+
+extern constinit std::atomic<const table*> installed;
+inline const table& current() noexcept { return *installed.load(std::memory_order_acquire); }
+
+#define ASYNCIO_SYS_FORWARD(name)      \
+  template <class... A>                \
+  auto name(A... arguments) noexcept { \
+    return current().name(arguments...); \
+  }
+ASYNCIO_SYS_CALLS(ASYNCIO_SYS_FORWARD)
+#undef ASYNCIO_SYS_FORWARD
+
+#else
+
+#define ASYNCIO_SYS_USE(name) using direct::name;
+ASYNCIO_SYS_CALLS(ASYNCIO_SYS_USE)
+#undef ASYNCIO_SYS_USE
+
+#endif
+
+}  // namespace asyncio::kernel::sys

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <asyncio/detail/future_core.hpp>
+#include <asyncio/detail/inbox.hpp>
+
+#include <thread>
+
+namespace asyncio::detail {
+
+constinit thread_local thread_state here{};
+
+namespace {
+op closed_op;
+std::atomic<std::size_t> inboxes{0};
+}  // namespace
+
+op* inbox::closed_mark() noexcept { return &closed_op; }
+
+inbox::inbox(loop_core& loop, int wake_fd, void (*wake)(int) noexcept, void (*close_fd)(int) noexcept) noexcept
+    : owner_(&here), loop_(&loop), wake_fd_(wake_fd), wake_(wake), close_fd_(close_fd) {
+  inboxes.fetch_add(1, std::memory_order_relaxed);
+  drop_op_.done = &inbox::take_back_dropped;
+  drop_op_.box = this;
+}
+
+inbox::~inbox() {
+  // A poster whose op was already run may still be on its way out of post().
+  while (posting_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
+  close_fd_(wake_fd_);
+  inboxes.fetch_sub(1, std::memory_order_relaxed);
+}
+
+std::size_t inbox::count() noexcept { return inboxes.load(std::memory_order_relaxed); }
+
+bool inbox::post(op* node) noexcept {
+  posting_.fetch_add(1, std::memory_order_relaxed);
+  bool taken = true;
+  op* head = head_.load(std::memory_order_acquire);
+  do {
+    if (head == closed_mark()) {
+      taken = false;
+      break;
+    }
+    node->next = head;
+  } while (!head_.compare_exchange_weak(head, node, std::memory_order_seq_cst, std::memory_order_acquire));
+  if (taken) wake();
+  posting_.fetch_sub(1, std::memory_order_release);
+  return taken;
+}
+
+void inbox::wake() noexcept {
+  if (sleeping_.load(std::memory_order_seq_cst) && sleeping_.exchange(false, std::memory_order_seq_cst))
+    wake_(wake_fd_);
+}
+
+void inbox::hand_over(future_core* core) noexcept {
+  future_core* first = dropped_.load(std::memory_order_relaxed);
+  do {
+    core->next_dropped = first;
+  } while (!dropped_.compare_exchange_weak(first, core, std::memory_order_seq_cst, std::memory_order_relaxed));
+  // Every change from empty to non-empty posts drop_op_ once, and every run of drop_op_ empties the list once: so only
+  // the thread that found it empty posts, and its core stays listed (and the inbox alive) until that post is in.
+  if (first == nullptr && !post(&drop_op_)) take_back_dropped(&drop_op_);
+}
+
+void inbox::take_back_dropped(op* self) noexcept {
+  inbox* box = static_cast<drop_op*>(self)->box;
+  future_core* core = box->dropped_.exchange(nullptr, std::memory_order_seq_cst);
+  while (core != nullptr) {
+    future_core* next = core->next_dropped;
+    core->take_back();
+    core = next;
+  }
+}
+
+void inbox::drain(op_queue& to) noexcept {
+  op* newest = head_.exchange(nullptr, std::memory_order_acquire);
+  op* oldest_first = nullptr;
+  while (newest != nullptr) {
+    op* older = newest->next;
+    newest->next = oldest_first;
+    oldest_first = newest;
+    newest = older;
+  }
+  while (oldest_first != nullptr) {
+    op* next = oldest_first->next;
+    to.push(oldest_first);
+    oldest_first = next;
+  }
+}
+
+bool inbox::begin_sleep() noexcept {
+  sleeping_.store(true, std::memory_order_seq_cst);
+  if (head_.load(std::memory_order_seq_cst) == nullptr) return true;
+  sleeping_.store(false, std::memory_order_relaxed);
+  return false;
+}
+
+void inbox::close(op_queue& rest) noexcept {
+  loop_ = nullptr;
+  owner_.store(nullptr, std::memory_order_release);
+  op* newest = head_.exchange(closed_mark(), std::memory_order_acq_rel);
+  op_queue reversed;
+  while (newest != nullptr && newest != closed_mark()) {
+    op* older = newest->next;
+    reversed.push(newest);
+    newest = older;
+  }
+  op* oldest_first = nullptr;
+  while (op* node = reversed.pop()) {
+    node->next = oldest_first;
+    oldest_first = node;
+  }
+  while (oldest_first != nullptr) {
+    op* next = oldest_first->next;
+    rest.push(oldest_first);
+    oldest_first = next;
+  }
+}
+
+void inbox::drop_user_of_closed() noexcept {
+  if (users_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+}
+
+}  // namespace asyncio::detail

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "loop/loop.hpp"
+
+#include "base/clock.hpp"
+#include "kernel/signals.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+namespace asyncio::detail {
+
+void loop_core::add_timer(timer_op& timer) { loop::loop::of(*this).add_timer(timer); }
+void loop_core::remove_timer(timer_op& timer) noexcept { loop::loop::of(*this).remove_timer(timer); }
+
+void loop_core::add_close_hook(close_hook& hook) noexcept {
+  if (close_hooks_ == nullptr) {
+    close_hooks_ = hook.prev = hook.next = &hook;
+    return;
+  }
+  hook.next = close_hooks_;
+  hook.prev = close_hooks_->prev;
+  hook.prev->next = &hook;
+  close_hooks_->prev = &hook;
+}
+
+void loop_core::remove_close_hook(close_hook& hook) noexcept {
+  if (hook.next == nullptr) return;
+  if (hook.next == &hook) {
+    close_hooks_ = nullptr;
+  } else {
+    hook.prev->next = hook.next;
+    hook.next->prev = hook.prev;
+    if (close_hooks_ == &hook) close_hooks_ = hook.next;
+  }
+  hook.prev = hook.next = nullptr;
+}
+
+}  // namespace asyncio::detail
+
+namespace asyncio::loop {
+
+namespace {
+constexpr std::uint32_t most_turns_between_polls = 64;
+constexpr std::chrono::nanoseconds longest_between_polls{50'000};
+constexpr std::chrono::nanoseconds longest_wait = std::chrono::hours(24);
+}  // namespace
+
+loop::loop(std::unique_ptr<kernel::kernel> backend, clock_source& clock, int wake_fd)
+    : kernel_(std::move(backend)), clock_jumps_(&clock != &base::steady_clock_source()) {
+  clock_ = &clock;
+  stop_op_.owner = this;
+  stop_op_.done = [](op* self) noexcept {
+    auto* stop = static_cast<stop_op*>(self);
+    stop->queued = false;
+    stop->owner->stop();
+  };
+  inbox_ = new detail::inbox(*this, wake_fd, &kernel::write_wake_fd, &kernel::close_fd);
+}
+
+loop::~loop() {
+  close();
+  inbox_->drop_user();
+}
+
+void loop::stop_next_turn() noexcept {
+  if (!stop_op_.queued) ready_.push(&stop_op_);
+  stop_op_.queued = true;
+}
+
+void loop::interrupt() noexcept { interrupted_ = stopping_ = attention_ = leave_batch_ = true; }
+
+void loop::unpost(op* node) noexcept {
+  op* before = ready_.remove(node);
+  if (node == batch_last_) {
+    batch_last_ = before;
+    if (before == nullptr) leave_batch_ = true;
+  }
+}
+
+void loop::look_at_signals() noexcept {
+  if (signal_look_ != nullptr && kernel::any_signal()) signal_look_(signal_context_);
+}
+
+loop::entry::entry(loop& l) : loop_(l) {
+  if (detail::here.loop != nullptr)
+    throw std::runtime_error("a loop is running in this thread already: co_await here instead of run()");
+  if (l.running_) throw std::runtime_error("this loop is already running in another thread");
+  l.inbox_->take_ownership();
+  l.running_ = true;
+  detail::here.loop = &l;
+}
+
+loop::entry::~entry() {
+  detail::here.loop = nullptr;
+  loop_.running_ = false;
+}
+
+std::optional<time_point> loop::next_deadline() const noexcept {
+  if (timers_.empty()) return std::nullopt;
+  return timers_.earliest();
+}
+
+// Everything that was ready when the batch began; what its ops post is the next batch.
+inline void loop::run_batch() noexcept {
+  batch_last_ = ready_.back();
+  bool more = !ready_.empty();
+  while (more) {
+    op* node = ready_.pop();
+    more = node != batch_last_;
+    node->done(node);
+    more = more && !leave_batch_;
+  }
+  if (leave_batch_) [[unlikely]] {
+    leave_batch_ = false;
+    attention_ = true;
+  }
+}
+
+run_end loop::run_once(std::optional<std::chrono::nanoseconds> most) {
+  attention_ = true;
+  turn(most);
+  if (!interrupted_) return run_end::stopped;
+  interrupted_ = stopping_ = false;
+  return run_end::interrupted;
+}
+
+// One turn. A clock read and a system call are made only when they may matter: nothing is ready, or the last look was
+// long ago (64 turns, fewer when turns are slow), or a timer was added that is due by the clock as last seen.
+inline void loop::turn(std::optional<std::chrono::nanoseconds> most) {
+  const bool only_ready = !attention_ && !ready_.empty() && --turns_to_poll_ != 0 && !inbox_->has_mail();
+  if (only_ready) [[likely]]
+    run_batch();
+  else
+    look_around(most);
+}
+
+void loop::look_around(std::optional<std::chrono::nanoseconds> most) {
+  attention_ = false;
+  if (inbox_->has_mail()) inbox_->drain(ready_);
+  if (ready_.empty() && !timers_.any_due(seen_now_))
+    poll(stopping_ ? std::chrono::nanoseconds(0) : most);
+  else if (turns_to_poll_ == 0 || --turns_to_poll_ == 0)
+    poll(std::chrono::nanoseconds(0));
+  timers_.collect_due(seen_now_);
+  run_batch();
+  while (!interrupted_ && timers_.has_due()) {
+    timer_op* timer = timers_.pop_due();
+    timer->done(timer);
+  }
+  while (op* node = turn_end_.pop()) node->done(node);
+}
+
+void loop::poll(std::optional<std::chrono::nanoseconds> most) {
+  constexpr std::chrono::nanoseconds no_wait{0};
+  const time_point before = clock_->now();
+  if (!ready_.empty()) {
+    const bool slow = before - polled_at_ > longest_between_polls;
+    poll_every_ = slow ? std::max(poll_every_ / 2, 1u) : std::min(poll_every_ * 2, most_turns_between_polls);
+    turns_to_poll_ = poll_every_;
+    if (kernel_->in_flight() == 0) {
+      look_at_signals();
+      seen_now_ = polled_at_ = before;
+      return;
+    }
+  }
+  if (most != no_wait && inbox_->begin_sleep()) {
+    if (!clock_jumps_ || !jump(before, most)) kernel_->wait(wait_limit(before, most), ready_);
+    inbox_->end_sleep();
+  } else {
+    kernel_->wait(no_wait, ready_);
+  }
+  look_at_signals();
+  if (inbox_->has_mail()) inbox_->drain(ready_);
+  seen_now_ = polled_at_ = clock_->now();
+  turns_to_poll_ = poll_every_;
+}
+
+// How long the kernel may wait: until the earliest timer, at most `most` and a day.
+std::chrono::nanoseconds loop::wait_limit(time_point now, std::optional<std::chrono::nanoseconds> most) const noexcept {
+  std::chrono::nanoseconds limit = most ? std::min(*most, longest_wait) : longest_wait;
+  if (!timers_.empty()) limit = std::min(limit, timers_.earliest() - now);
+  return std::max(limit, std::chrono::nanoseconds(0));
+}
+
+// A clock that is not the machine's may move by itself when nothing is ready and the kernel has nothing.
+bool loop::jump(time_point now, std::optional<std::chrono::nanoseconds> most) noexcept {
+  kernel_->wait(std::chrono::nanoseconds(0), ready_);
+  if (!ready_.empty()) return true;
+  if (timers_.empty() || (most && timers_.earliest() - now > *most)) return false;
+  return clock_->jump_to(timers_.earliest());
+}
+
+void loop::close() noexcept {
+  if (closing_) return;
+  closing_ = true;
+  while (detail::close_hook* hook = close_hooks_) {
+    remove_close_hook(*hook);
+    hook->on_close(hook);
+  }
+  while (!timers_.empty() || timers_.has_due()) {
+    timers_.collect_due(time_point::max());
+    while (timer_op* timer = timers_.pop_due()) timer->done(timer);
+  }
+  kernel_->cancel_all();
+  while (kernel_->in_flight() > 0) {
+    kernel_->wait(std::chrono::nanoseconds(0), ready_);
+    run_batch();
+  }
+  inbox_->close(ready_);
+  while (!ready_.empty()) run_batch();
+}
+
+run_end loop::run_forever() {
+  do turn(std::nullopt);
+  while (!stopping_);
+  stopping_ = false;
+  return std::exchange(interrupted_, false) ? run_end::interrupted : run_end::stopped;
+}
+
+}  // namespace asyncio::loop

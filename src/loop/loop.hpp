@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSL-1.0
+// loop — decides what runs next: ready queue, timers, wake-up, signals, run_once().
+// May include: base, kernel.      Included by: threads, io, coro.
+// Thread: one at a time, the owner of its inbox; other threads reach it through the inbox alone.
+// Owns: the kernel object, the inbox, the timer heap. Borrows: every op from its submission until done.
+// Laws: run_once() is the only place where done is called; no coroutine and no socket is known here.
+#pragma once
+#include "kernel/kernel.hpp"
+#include "loop/timer_heap.hpp"
+
+#include <asyncio/detail/loop_core.hpp>
+
+#include <memory>
+#include <optional>
+
+namespace asyncio::loop {
+
+using detail::op;
+using detail::op_queue;
+using detail::timer_op;
+
+/// Why run_forever() came back.
+enum class run_end : std::uint8_t { stopped, interrupted };
+
+class loop final : public detail::loop_core {
+ public:
+  /// Errors: std::system_error when the kernel refuses a descriptor.
+  loop(std::unique_ptr<kernel::kernel> backend, clock_source& clock, int wake_fd);
+  ~loop();
+
+  /// Drops what is queued: callbacks are released and not called; other threads find the door shut from here on.
+  void close() noexcept;
+
+  static loop& of(detail::loop_core& core) noexcept { return static_cast<loop&>(core); }
+  /// The loop that runs in this thread, or null.
+  static loop* running() noexcept { return static_cast<loop*>(detail::here.loop); }
+
+  /// One iteration: mail, then I/O and timers when it is time for them, then everything that was ready when the run
+  /// phase began. Waits at most `most` when nothing is ready (nullopt: until something is).
+  run_end run_once(std::optional<std::chrono::nanoseconds> most);
+  /// Iterates until stop() or interrupt().
+  run_end run_forever();
+  /// Lets the present batch finish, then leaves run_forever().
+  void stop() noexcept { stopping_ = attention_ = true; }
+  /// stop() as a callback of its own, behind what is ready now.
+  void stop_next_turn() noexcept;
+  /// Leaves run_forever() before the next op of the present batch, which stays ready; run_forever() returns
+  /// `interrupted`.   Thread: the loop's.
+  void interrupt() noexcept;
+  bool running_now() const noexcept { return running_; }
+
+  /// Starts a request. True: finished at once, see its result; done is not called. Counted while in flight.
+  bool start(kernel::io_op& request) noexcept { return kernel_->start(request); }
+  void cancel(kernel::io_op& request) noexcept { kernel_->cancel(request); }
+  void forget(int fd) noexcept { kernel_->forget(fd); }
+
+  /// Runs `node` once when the present batch has been run, before the next iteration: for output that is gathered.
+  void at_turn_end(op* node) noexcept {
+    turn_end_.push(node);
+    attention_ = true;
+  }
+
+  /// Takes back what was posted. Linear.
+  void unpost(op* node) noexcept;
+  bool has_ready() const noexcept { return !ready_.empty(); }
+  std::size_t ready_count() const noexcept { return ready_.size(); }
+  std::size_t timer_count() const noexcept { return timers_.size(); }
+  std::size_t in_flight() const noexcept { return kernel_->in_flight(); }
+  std::optional<time_point> next_deadline() const noexcept;
+  int poll_fd() const noexcept { return kernel_->poll_fd(); }
+  kernel::kernel& backend() noexcept { return *kernel_; }
+  clock_source& clock() noexcept { return *clock_; }
+  /// Reads the clock for a timer about to be added: one that is due by now fires in the next turn.
+  time_point read_clock() noexcept { return seen_now_ = clock_->now(); }
+  void set_debug(bool on) noexcept { debug_ = on; }
+
+  void add_timer(timer_op& timer) {
+    timers_.add(timer);
+    if (timer.deadline <= seen_now_) attention_ = true;
+  }
+  void remove_timer(timer_op& timer) noexcept { timers_.remove(timer); }
+
+  /// Called at every look at the kernel while signals of this loop wait to be seen; null: none are watched.
+  void set_signal_look(void (*look)(void*) noexcept, void* context) noexcept {
+    signal_look_ = look;
+    signal_context_ = context;
+  }
+
+  /// Makes this thread the loop's and `here.loop` this loop, for the guard's life. Errors: std::runtime_error when a
+  /// loop runs in this thread already.
+  class entry {
+   public:
+    explicit entry(loop& l);
+    ~entry();
+    entry(const entry&) = delete;
+
+   private:
+    loop& loop_;
+  };
+
+ private:
+  struct stop_op : op {
+    loop* owner = nullptr;
+    bool queued = false;
+  };
+
+  void turn(std::optional<std::chrono::nanoseconds> most);
+  void look_around(std::optional<std::chrono::nanoseconds> most);
+  void poll(std::optional<std::chrono::nanoseconds> most);
+  std::chrono::nanoseconds wait_limit(time_point now, std::optional<std::chrono::nanoseconds> most) const noexcept;
+  bool jump(time_point now, std::optional<std::chrono::nanoseconds> most) noexcept;
+  void run_batch() noexcept;
+  void look_at_signals() noexcept;
+
+  std::unique_ptr<kernel::kernel> kernel_;
+  timer_heap timers_;
+  op_queue turn_end_;
+  stop_op stop_op_;
+  op* batch_last_ = nullptr;        // the last op of the present batch
+  time_point seen_now_{};           // the clock as last read
+  time_point polled_at_{};          // the clock as last read by poll()
+  std::uint32_t turns_to_poll_ = 1;
+  std::uint32_t poll_every_ = 64;   // turns; halved while they take longer than 50 us together
+  void (*signal_look_)(void*) noexcept = nullptr;
+  void* signal_context_ = nullptr;
+  bool attention_ = true;           // the next turn has more to look at than the ready queue
+  bool leave_batch_ = false;
+  bool stopping_ = false;
+  bool interrupted_ = false;
+  bool running_ = false;
+  bool clock_jumps_;                // not the machine's clock: it is asked before the loop sleeps
+};
+
+}  // namespace asyncio::loop

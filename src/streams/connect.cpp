@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <asyncio/streams.hpp>
+
+#include "io/address.hpp"
+#include "io/transport.hpp"
+#include "streams/stream_core.hpp"
+#include "streams/waits.hpp"
+
+#include <stdexcept>
+#include <string>
+
+namespace asyncio {
+
+namespace streams {
+
+void connect_wait::await_suspend(std::coroutine_handle<> frame) {
+  task_ = detail::awaiting_task();
+  cancel = &connect_wait::cancel_connect;
+  connector_ = io::connector::start(*loop_, std::move(query_), &connect_wait::connected, this);
+  detail::begin_wait(task_, this, frame);
+}
+
+void connect_wait::await_resume() {
+  connector_ = {};
+  if (cancelled_) detail::throw_cancelled(task_);
+  if (error_ != nullptr) std::rethrow_exception(std::move(error_));
+}
+
+bool connect_wait::cancel_connect(wait_base* self) noexcept {
+  auto* me = static_cast<connect_wait*>(self);
+  me->connector_->cancel();
+  me->cancelled_ = true;
+  me->task_->wake();
+  return true;
+}
+
+void connect_wait::connected(void* self, io::unique_fd fd, const socket_address& peer,
+                             std::exception_ptr error) noexcept {
+  auto* me = static_cast<connect_wait*>(self);
+  me->fd = std::move(fd);
+  me->peer = peer;
+  me->error_ = std::move(error);
+  me->task_->wake();
+}
+
+void resolve_wait::await_suspend(std::coroutine_handle<> frame) {
+  task_ = detail::awaiting_task();
+  cancel = &resolve_wait::cancel_resolve;
+  answer_ = io::ref<answer>::adopt(new answer);
+  answer_->waiting = this;
+  lookup_ = io::lookup::start(*loop_, std::move(query_), &resolve_wait::resolved, answer_.get(), answer_.get());
+  detail::begin_wait(task_, this, frame);
+}
+
+void resolve_wait::await_resume() {
+  if (cancelled_) detail::throw_cancelled(task_);
+  if (error_ != nullptr) std::rethrow_exception(std::move(error_));
+}
+
+void resolve_wait::forget() noexcept {
+  if (lookup_ == nullptr) return;
+  answer_->waiting = nullptr;
+  if (task_->loop() != nullptr) std::exchange(lookup_, nullptr)->abandon();
+}
+
+bool resolve_wait::cancel_resolve(wait_base* self) noexcept {
+  auto* me = static_cast<resolve_wait*>(self);
+  me->forget();
+  me->cancelled_ = true;
+  me->task_->wake();
+  return true;
+}
+
+void resolve_wait::resolved(void* context, std::vector<socket_address> addresses, std::exception_ptr error) noexcept {
+  resolve_wait* me = static_cast<answer*>(context)->waiting;
+  if (me == nullptr) return;
+  me->lookup_ = nullptr;
+  me->addresses = std::move(addresses);
+  me->error_ = std::move(error);
+  me->task_->wake();
+}
+
+}  // namespace streams
+
+namespace {
+
+/// connection_options, with everything that they look at.
+struct owned_options {
+  explicit owned_options(const connection_options& options)
+      : server_hostname(options.server_hostname),
+        local_host(options.local_addr.host),
+        limit(options.limit),
+        family(options.family),
+        local_port(options.local_addr.port),
+        happy_eyeballs_delay(options.happy_eyeballs_delay),
+        interleave(options.interleave),
+        has_ssl(static_cast<bool>(options.ssl)),
+        has_ssl_timeout(options.ssl_handshake_timeout || options.ssl_shutdown_timeout),
+        sock(options.sock) {}
+
+  std::string server_hostname;
+  std::string local_host;
+  std::size_t limit;
+  address_family family;
+  int local_port;
+  std::optional<timedelta> happy_eyeballs_delay;
+  std::optional<int> interleave;
+  bool has_ssl;
+  bool has_ssl_timeout;
+  int sock;
+};
+
+void check(const owned_options& options, const std::string& host, int port) {
+  if (options.limit == 0) throw std::invalid_argument("the limit of a stream must be greater than 0");
+  if (!options.server_hostname.empty() && !options.has_ssl)
+    throw std::invalid_argument("server_hostname is only meaningful with ssl");
+  if (options.has_ssl_timeout && !options.has_ssl)
+    throw std::invalid_argument("ssl_handshake_timeout and ssl_shutdown_timeout are only meaningful with ssl");
+  const bool named = !host.empty() || port != 0;
+  if (named && options.sock >= 0)
+    throw std::invalid_argument("host/port and sock can not be specified at the same time");
+  if (!named && options.sock < 0) throw std::invalid_argument("host and port was not specified and no sock specified");
+  if (options.interleave && *options.interleave < 0) throw std::invalid_argument("interleave must not be negative");
+}
+
+io::connect_query query_of(const owned_options& options, std::string host, int port) {
+  io::connect_query query;
+  query.remote = {std::move(host), port, options.family, false};
+  io::check_query(query.remote);
+  query.delay = options.happy_eyeballs_delay;
+  const int fallback = options.happy_eyeballs_delay ? 1 : 0;
+  query.first_family_count = static_cast<std::size_t>(options.interleave.value_or(fallback));
+  if (!options.local_host.empty() || options.local_port != 0) {
+    query.local = io::name_query{options.local_host, options.local_port, options.family, true};
+    io::check_query(*query.local);
+  }
+  return query;
+}
+
+connection adopt_socket(loop::loop& l, int sock, std::size_t limit) {
+  io::adopt_stream_socket(sock);
+  return streams::make_connection(io::stream_transport::make(l, io::unique_fd(sock), io::peer_address(sock)), limit);
+}
+
+coroutine<connection> connect(std::string host, int port, owned_options options) {
+  check(options, host, port);
+  loop::loop& l = loop::loop::of(detail::running_loop());
+  if (options.sock >= 0) co_return adopt_socket(l, options.sock, options.limit);
+  streams::connect_wait wait(l, query_of(options, std::move(host), port));
+  co_await detail::in_place(wait);
+  co_return streams::make_connection(io::stream_transport::make(l, std::move(wait.fd), wait.peer), options.limit);
+}
+
+}  // namespace
+
+coroutine<connection> open_connection(std::string_view host, int port, connection_options options) {
+  return connect(std::string(host), port, owned_options(options));
+}
+
+}  // namespace asyncio

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <asyncio/streams.hpp>
+
+#include "streams/stream_core.hpp"
+
+#include <asyncio/errors.hpp>
+#include <asyncio/sleep.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <stdexcept>
+
+namespace asyncio {
+
+namespace {
+
+using streams::core_ref;
+using streams::stream_core;
+
+constexpr std::size_t as_much_as_possible = 256 * 1024;
+
+/// Looks for the separator that ends first; remembers how far it has looked.
+class separator_search {
+ public:
+  explicit separator_search(std::vector<std::string> separators) : separators_(std::move(separators)) {
+    for (const std::string& s : separators_) {
+      if (s.empty()) throw std::invalid_argument("a separator should be at least one byte long");
+      longest_ = std::max(longest_, s.size());
+    }
+  }
+
+  bool look(std::string_view bytes) noexcept {
+    end_ = std::string_view::npos;
+    for (const std::string& s : separators_) {
+      const std::size_t at = bytes.find(s, looked_);
+      if (at == std::string_view::npos || at + s.size() >= end_) continue;
+      begin_ = at;
+      end_ = at + s.size();
+    }
+    if (end_ != std::string_view::npos) return true;
+    looked_ = bytes.size() + 1 > longest_ ? bytes.size() + 1 - longest_ : 0;
+    return false;
+  }
+
+  std::size_t begin() const noexcept { return begin_; }
+  std::size_t end() const noexcept { return end_; }
+  /// No separator begins before here.
+  std::size_t looked() const noexcept { return looked_; }
+
+ private:
+  std::vector<std::string> separators_;
+  std::size_t longest_ = 0;
+  std::size_t looked_ = 0;
+  std::size_t begin_ = 0;
+  std::size_t end_ = 0;
+};
+
+enum class line_state { found, too_long, end };
+
+/// Reads until the search succeeds, or cannot. Nothing is taken from the buffer.
+coroutine<line_state> find_separator(core_ref core, const char* call, separator_search& search) {
+  while (!search.look(core->input().view())) {
+    if (search.looked() > core->limit()) co_return line_state::too_long;
+    if (core->eof()) co_return line_state::end;
+    if (!core->fetch(call, 0)) {
+      core->has_waited();
+      co_await core->wait_for_data();
+    }
+  }
+  co_return search.begin() > core->limit() ? line_state::too_long : line_state::found;
+}
+
+coroutine<std::string> read_some(core_ref core, std::size_t n) {
+  if (n == 0) co_return std::string();
+  if (core->used_up_its_turn()) co_await sleep(timedelta());
+  while (core->input().empty() && !core->eof()) {
+    if (core->fetch("read()", n)) continue;
+    core->has_waited();
+    co_await core->wait_for_data();
+  }
+  co_return core->input().take(n);
+}
+
+coroutine<std::string> read_all(core_ref core) {
+  while (!core->eof()) {
+    if (core->used_up_its_turn()) co_await sleep(timedelta());
+    if (core->fetch("read()", as_much_as_possible)) continue;
+    core->has_waited();
+    co_await core->wait_for_data();
+  }
+  co_return core->input().take_all();
+}
+
+coroutine<std::string> read_exactly(core_ref core, std::size_t n) {
+  if (core->used_up_its_turn()) co_await sleep(timedelta());
+  while (core->input().size() < n) {
+    if (core->eof()) throw incomplete_read_error(core->input().take_all(), n);
+    if (core->fetch("readexactly()", n - core->input().size())) continue;
+    core->has_waited();
+    co_await core->wait_for_data();
+  }
+  co_return core->input().take(n);
+}
+
+/// Names the memory that bytes may be put into while a read waits, and takes the name back.
+class target_guard {
+ public:
+  target_guard(stream_core& core, buffer_view buffer) noexcept : core_(core) {
+    core.set_target(buffer.data(), buffer.size());
+  }
+  target_guard(const target_guard&) = delete;
+  target_guard& operator=(const target_guard&) = delete;
+  ~target_guard() { core_.clear_target(); }
+
+ private:
+  stream_core& core_;
+};
+
+coroutine<std::size_t> read_into_buffer(core_ref core, buffer_view buffer) {
+  if (buffer.size() == 0) co_return std::size_t(0);
+  if (core->used_up_its_turn()) co_await sleep(timedelta());
+  if (core->input().empty()) {
+    const std::int64_t n = core->read_directly(buffer.data(), buffer.size());
+    if (n > 0) co_return static_cast<std::size_t>(n);
+  }
+  while (core->input().empty() && !core->eof()) {
+    if (core->fetch("read_into()", buffer.size())) continue;
+    core->has_waited();
+    const target_guard target(*core, buffer);
+    co_await core->wait_for_data();
+    const std::size_t n = core->clear_target();
+    if (n > 0) co_return n;
+  }
+  co_return core->input().copy_to(buffer.data(), buffer.size());
+}
+
+coroutine<std::string> read_until(core_ref core, std::vector<std::string> separators) {
+  if (core->used_up_its_turn()) co_await sleep(timedelta());
+  separator_search search(std::move(separators));
+  const line_state state = co_await find_separator(core, "readuntil()", search);
+  if (state == line_state::end) throw incomplete_read_error(core->input().take_all(), std::nullopt);
+  if (state == line_state::found) co_return core->input().take(search.end());
+  if (search.end() == std::string_view::npos)
+    throw limit_overrun_error("Separator is not found, and chunk exceed the limit", search.looked());
+  throw limit_overrun_error("Separator is found, but chunk is longer than limit", search.begin());
+}
+
+coroutine<std::string> read_line(core_ref core) {
+  if (core->used_up_its_turn()) co_await sleep(timedelta());
+  separator_search search({"\n"});
+  const line_state state = co_await find_separator(core, "readline()", search);
+  if (state == line_state::end) co_return core->input().take_all();
+  if (state == line_state::found) co_return core->input().take(search.end());
+  if (search.end() == std::string_view::npos) {
+    core->input().clear();
+    throw std::invalid_argument("Separator is not found, and chunk exceed the limit");
+  }
+  core->input().drop(search.end());
+  throw std::invalid_argument("Separator is found, but chunk is longer than limit");
+}
+
+coroutine<std::optional<std::string>> next_line(core_ref core) {
+  std::string line = co_await read_line(std::move(core));
+  if (line.empty()) co_return std::optional<std::string>();
+  co_return std::optional<std::string>(std::move(line));
+}
+
+}  // namespace
+
+stream_reader::stream_reader(std::size_t limit) : core_(stream_core::make({}, limit).detach()) {}
+
+stream_reader& stream_reader::operator=(stream_reader&& other) noexcept {
+  stream_reader taken(std::move(other));
+  std::swap(core_, taken.core_);
+  return *this;
+}
+
+stream_reader::~stream_reader() {
+  if (core_ != nullptr) core_->release();
+}
+
+stream_core& stream_reader::core(const char* call) const {
+  if (core_ == nullptr) throw std::runtime_error(std::string(call) + ": the stream_reader was moved away");
+  core_->check_thread(call);
+  return *core_;
+}
+
+coroutine<std::string> stream_reader::read(std::ptrdiff_t n) {
+  core_ref core = core_ref::share(&this->core("stream_reader.read()"));
+  return n < 0 ? read_all(std::move(core)) : read_some(std::move(core), static_cast<std::size_t>(n));
+}
+
+coroutine<std::size_t> stream_reader::read_into(buffer_view buffer) {
+  return read_into_buffer(core_ref::share(&core("stream_reader.read_into()")), buffer);
+}
+
+coroutine<std::string> stream_reader::readline() {
+  return read_line(core_ref::share(&core("stream_reader.readline()")));
+}
+
+coroutine<std::string> stream_reader::readexactly(std::size_t n) {
+  return read_exactly(core_ref::share(&core("stream_reader.readexactly()")), n);
+}
+
+coroutine<std::string> stream_reader::readuntil(bytes_view separator) {
+  std::vector<std::string> separators;
+  separators.emplace_back(std::string_view(separator));
+  return read_until_any(std::move(separators));
+}
+
+coroutine<std::string> stream_reader::read_until_any(std::vector<std::string> separators) {
+  return read_until(core_ref::share(&core("stream_reader.readuntil()")), std::move(separators));
+}
+
+coroutine<std::optional<std::string>> stream_reader::next() {
+  return next_line(core_ref::share(&core("stream_reader.next()")));
+}
+
+bool stream_reader::at_eof() const {
+  stream_core& c = core("stream_reader.at_eof()");
+  return c.eof() && c.input().empty();
+}
+
+void stream_reader::feed_data(bytes_view data) {
+  stream_core& c = core("stream_reader.feed_data()");
+  if (c.eof()) throw std::runtime_error("feed_data() after feed_eof()");
+  if (!data.empty()) c.feed(data);
+}
+
+void stream_reader::feed_eof() { core("stream_reader.feed_eof()").feed_eof(); }
+
+void stream_reader::set_exception(std::exception_ptr error) {
+  core("stream_reader.set_exception()").set_error(std::move(error));
+}
+
+std::exception_ptr stream_reader::exception() const { return core("stream_reader.exception()").error(); }
+
+}  // namespace asyncio

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <asyncio/streams.hpp>
+
+#include "io/address.hpp"
+#include "io/socket.hpp"
+#include "streams/server_core.hpp"
+#include "streams/waits.hpp"
+
+#include <asyncio/async_with.hpp>
+#include <asyncio/errors.hpp>
+#include <asyncio/sleep.hpp>
+
+#include <stdexcept>
+#include <string>
+
+namespace asyncio {
+
+namespace {
+
+using streams::server_core;
+using server_ref = io::ref<server_core>;
+
+coroutine<> start(server_ref core) {
+  core->start();
+  co_await sleep(timedelta());
+}
+
+coroutine<> wait_until_closed(server_ref core) {
+  while (!core->closed() || !core->no_connections()) co_await streams::line_wait(core->changes());
+}
+
+coroutine<> run_forever(server_ref core) {
+  if (core->runs_forever) throw std::runtime_error("the server is already being awaited on serve_forever()");
+  if (core->closed()) throw std::runtime_error("the server is closed");
+  struct mark {
+    explicit mark(bool& flag) noexcept : flag(flag) { flag = true; }
+    mark(const mark&) = delete;
+    ~mark() { flag = false; }
+    bool& flag;
+  } running(core->runs_forever);
+  core->start();
+  std::exception_ptr stopped;
+  try {
+    co_await streams::line_wait(core->forever());
+    throw cancelled_error("the server was closed");
+  } catch (const cancelled_error&) {
+    stopped = std::current_exception();
+  }
+  core->close();
+  co_await wait_until_closed(core);
+  std::rethrow_exception(stopped);
+}
+
+coroutine<> wait_for_clients(server_ref core) {
+  while (!core->no_clients()) co_await streams::line_wait(core->changes());
+}
+
+/// What a shutdown ends with, also when it is cancelled.
+class end_of_clients {
+ public:
+  explicit end_of_clients(server_core& core) noexcept : core_(core) {}
+  end_of_clients(const end_of_clients&) = delete;
+  end_of_clients& operator=(const end_of_clients&) = delete;
+  ~end_of_clients() { now(); }
+  void now() noexcept {
+    core_.cancel_clients();
+    core_.abort_clients();
+  }
+
+ private:
+  server_core& core_;
+};
+
+coroutine<> shut_down(server_ref core, timedelta grace) {
+  core->close();
+  end_of_clients end(*core);
+  auto clients_end = [core] { return wait_for_clients(core); };
+  co_await move_on_after(grace, clients_end);
+  end.now();
+  co_await wait_for_clients(core);
+}
+
+coroutine<> close_and_wait(server_ref core) {
+  core->close();
+  co_await wait_until_closed(std::move(core));
+}
+
+coroutine<> nothing() { co_return; }
+
+/// server_options, of which nothing looks elsewhere.
+void check(const server_options& options, const std::string& host, int port, bool named) {
+  io::check_port(port);
+  if (options.limit == 0) throw std::invalid_argument("the limit of a stream must be greater than 0");
+  if (options.backlog < 0) throw std::invalid_argument("backlog must not be negative");
+  if ((options.ssl_handshake_timeout || options.ssl_shutdown_timeout) && !options.ssl)
+    throw std::invalid_argument("ssl_handshake_timeout and ssl_shutdown_timeout are only meaningful with ssl");
+  if (options.sock >= 0 && (named || !host.empty()))
+    throw std::invalid_argument("host/port and sock can not be specified at the same time");
+}
+
+std::vector<io::unique_fd> adopt_listener(int sock) {
+  io::adopt_stream_socket(sock);
+  std::vector<io::unique_fd> bound;
+  bound.emplace_back(sock);
+  return bound;
+}
+
+coroutine<server> serve(std::unique_ptr<detail::client_callback> handler, std::string host, int port,
+                        server_options options) {
+  check(options, host, port, port != 0);
+  event_loop& face = get_running_loop();
+  std::vector<io::unique_fd> bound;
+  if (options.sock >= 0) {
+    bound = adopt_listener(options.sock);
+  } else {
+    const io::name_query query{host, port, options.family, true};
+    io::check_query(query);
+    std::vector<socket_address> addresses;
+    if (auto known = io::resolve_numeric(query)) {
+      addresses = std::move(*known);
+    } else {
+      streams::resolve_wait wait(loop::loop::of(face.core()), query);
+      co_await detail::in_place(wait);
+      addresses = std::move(wait.addresses);
+    }
+    bound = io::bind_listeners(addresses,
+                               {options.reuse_address.value_or(true), options.reuse_port, options.keep_alive});
+  }
+  const streams::serve_options serving{options.backlog, options.limit, options.max_connections};
+  server_ref core = server_core::make(face, std::move(handler), std::move(bound), serving);
+  server made = server::from_core(server_ref(core).detach());
+  if (options.start_serving) co_await start(core);
+  co_return std::move(made);
+}
+
+}  // namespace
+
+namespace detail {
+
+coroutine<server> start_server(std::unique_ptr<client_callback> handler, std::string_view host, int port,
+                               server_options options) {
+  return serve(std::move(handler), std::string(host), port, options);
+}
+
+}  // namespace detail
+
+server& server::operator=(server&& other) noexcept {
+  server taken(std::move(other));
+  std::swap(core_, taken.core_);
+  return *this;
+}
+
+server::~server() {
+  if (core_ == nullptr) return;
+  core_->close();
+  core_->release();
+}
+
+server_core& server::core(const char* call) const {
+  if (core_ == nullptr) throw std::runtime_error(std::string(call) + ": the server was moved away");
+  core_->check_thread(call);
+  return *core_;
+}
+
+coroutine<> server::serve_forever() { return run_forever(server_ref::share(&core("server.serve_forever()"))); }
+coroutine<> server::start_serving() { return start(server_ref::share(&core("server.start_serving()"))); }
+bool server::is_serving() const { return core("server.is_serving()").serving(); }
+void server::close() { core("server.close()").close(); }
+coroutine<> server::wait_closed() { return wait_until_closed(server_ref::share(&core("server.wait_closed()"))); }
+void server::close_clients() { core("server.close_clients()").close_clients(); }
+void server::abort_clients() { core("server.abort_clients()").abort_clients(); }
+coroutine<> server::shutdown(timedelta grace) {
+  return shut_down(server_ref::share(&core("server.shutdown()")), grace);
+}
+std::vector<socket_address> server::sockets() const { return core("server.sockets()").sockets(); }
+int server::port() const { return core("server.port()").port(); }
+event_loop& server::get_loop() const { return core("server.get_loop()").loop(); }
+coroutine<> server::aenter() { return nothing(); }
+coroutine<> server::aexit(std::exception_ptr) { return close_and_wait(server_ref::share(&core("server.aexit()"))); }
+
+}  // namespace asyncio

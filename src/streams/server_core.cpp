@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "streams/server_core.hpp"
+
+#include "coro/coro.hpp"
+#include "io/transport.hpp"
+
+#include <asyncio/errors.hpp>
+
+#include <stdexcept>
+
+namespace asyncio::streams {
+
+/// Kept while the connection is open or the task runs.
+struct server_core::client final : stream_core::observer {
+  io::ref<server_core> owner;
+  core_ref core;
+  task<> served;
+  bool open = true;
+  bool running = true;
+  client* prev = nullptr;
+  client* next = nullptr;
+
+  void connection_lost() noexcept override {
+    const io::ref<server_core> alive = owner;
+    open = false;
+    alive->connection_lost();
+    alive->end_client(this);
+  }
+};
+
+/// A client's task as its client knows it: a parameter of the coroutine, which dies with the frame, also when the task
+/// is cancelled before its first step.
+class server_core::client_task {
+ public:
+  explicit client_task(client& c) noexcept : client_(&c) {}
+  client_task(client_task&& other) noexcept : client_(std::exchange(other.client_, nullptr)) {}
+  client_task& operator=(const client_task&) = delete;
+  ~client_task() {
+    if (client_ == nullptr) return;
+    const io::ref<server_core> alive = client_->owner;
+    client_->running = false;
+    alive->end_client(client_);
+  }
+
+ private:
+  client* client_;
+};
+
+server_core::server_core(event_loop& loop, std::unique_ptr<detail::client_callback> handler,
+                         serve_options options) noexcept
+    : loop_(&loop), home_(loop::loop::of(loop.core())), handler_(std::move(handler)), options_(options) {
+  loop_end_.owner = this;
+  loop_end_.on_close = &server_core::loop_closes;
+  home_.get().add_close_hook(loop_end_);
+}
+
+io::ref<server_core> server_core::make(event_loop& loop, std::unique_ptr<detail::client_callback> handler,
+                                       std::vector<io::unique_fd> bound, serve_options options) {
+  auto core = io::ref<server_core>::adopt(new server_core(loop, std::move(handler), options));
+  core->listeners_.reserve(bound.size());
+  for (io::unique_fd& fd : bound)
+    core->listeners_.push_back(io::listener::make(core->home_.get(), std::move(fd), *core));
+  core->port_ = core->listeners_.front()->address().port();
+  return core;
+}
+
+server_core::~server_core() {
+  close();
+  if (!home_.closed() && loop_end_.next != nullptr) home_.get().remove_close_hook(loop_end_);
+}
+
+void server_core::loop_closes(detail::close_hook* self) noexcept {
+  const auto me = io::ref<server_core>::share(static_cast<loop_end*>(self)->owner);
+  me->close();
+  me->abort_clients();
+}
+
+void server_core::check_thread(const char* call) const {
+  if (!home_.owned_here() && !home_.closed())
+    throw std::runtime_error(std::string(call) + ": called from a thread that does not run the server's loop");
+}
+
+void server_core::start() {
+  if (closed_) throw std::runtime_error("the server is closed");
+  if (home_.closed()) throw std::runtime_error("the event loop is closed");
+  for (const auto& l : listeners_) l->start(options_.backlog);
+  serving_ = true;
+}
+
+void server_core::close() noexcept {
+  if (closed_) return;
+  closed_ = true;
+  for (const auto& l : listeners_) l->close();
+  if (home_.closed()) return;
+  forever_.wake_all();
+  changes_.wake_all();
+}
+
+std::vector<socket_address> server_core::sockets() const {
+  std::vector<socket_address> all;
+  if (closed_) return all;
+  all.reserve(listeners_.size());
+  for (const auto& l : listeners_) all.push_back(l->address());
+  return all;
+}
+
+// ---- clients
+
+void server_core::accepted(io::unique_fd fd, const socket_address& peer) noexcept {
+  try {
+    add_client(std::move(fd), peer);
+  } catch (...) {
+    coro::report(loop_, "cannot serve a client", std::current_exception());
+  }
+}
+
+void server_core::accept_failed(int error, bool for_good) noexcept {
+  coro::report(loop_,
+               for_good ? "accept() failed; the server accepts no more clients"
+                        : "accept() failed for want of system resources; accepting pauses",
+               io::os_exception(error, "accept"));
+}
+
+void server_core::add_client(io::unique_fd fd, const socket_address& peer) {
+  core_ref core = stream_core::make(io::stream_transport::make(home_.get(), std::move(fd), peer), options_.limit);
+  auto* c = new client;
+  c->owner = io::ref<server_core>::share(this);
+  c->core = core;
+  if (clients_ != nullptr) clients_->prev = c;
+  c->next = std::exchange(clients_, c);
+  ++connections_;
+  core->set_observer(c);
+  throttle();
+  try {
+    c->served = loop_->create_task(serve(core, client_task(*c)));
+  } catch (...) {
+    core->set_observer(nullptr);
+    c->connection_lost();
+    throw;
+  }
+}
+
+// The handles that the handler is given live here until it ends, whatever it does with them.
+coroutine<> server_core::serve(core_ref core, client_task) {
+  std::exception_ptr error;
+  {
+    stream_reader reader = stream_reader::from_core(core_ref(core).detach());
+    stream_writer writer = stream_writer::from_core(core_ref(core).detach());
+    try {
+      co_await handler_->call(std::move(reader), std::move(writer));
+      co_return;
+    } catch (const cancelled_error&) {
+      core->channel()->close();
+      throw;
+    } catch (const keyboard_interrupt&) {
+      core->channel()->close();
+      throw;
+    } catch (...) {
+      error = std::current_exception();
+    }
+  }
+  core->channel()->close();
+  coro::report(loop_, "Unhandled exception in client_connected_cb", error, current_task());
+}
+
+void server_core::connection_lost() noexcept {
+  --connections_;
+  throttle();
+  changes_.wake_all();
+}
+
+void server_core::end_client(client* c) noexcept {
+  if (c->open || c->running) return;
+  (c->prev != nullptr ? c->prev->next : clients_) = c->next;
+  if (c->next != nullptr) c->next->prev = c->prev;
+  changes_.wake_all();
+  delete c;
+}
+
+void server_core::throttle() noexcept {
+  const bool full = options_.max_connections != 0 && connections_ >= options_.max_connections;
+  if (full == throttled_) return;
+  throttled_ = full;
+  for (const auto& l : listeners_) full ? l->pause() : l->resume();
+}
+
+void server_core::close_clients() noexcept {
+  for (client* c = clients_; c != nullptr; c = c->next) c->core->channel()->close();
+}
+
+void server_core::abort_clients() noexcept {
+  for (client* c = clients_; c != nullptr; c = c->next) c->core->channel()->abort();
+}
+
+void server_core::cancel_clients() {
+  for (client* c = clients_; c != nullptr; c = c->next)
+    if (c->running) c->served.cancel();
+}
+
+}  // namespace asyncio::streams

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSL-1.0
+// streams — readers, writers, servers: bytes and connections as coroutines see them.
+// May include: base, loop, io, coro.      Included by: tls, process.
+// Thread: the loop's, checked by every public call.
+// Owns: what was received and not yet read; a server's clients. Borrows: nothing from a coroutine frame but the target
+//       of a read_into() that waits.
+// Laws: no descriptors but through io; a public call copies its views before it returns its awaitable.
+#pragma once
+#include "io/channel.hpp"
+#include "streams/read_buffer.hpp"
+#include "streams/wait_line.hpp"
+
+#include <asyncio/coroutine.hpp>
+#include <asyncio/streams.hpp>
+
+#include <cstddef>
+#include <exception>
+#include <string>
+#include <string_view>
+
+namespace asyncio::streams {
+
+/// The two ends of one connection have this in common: the channel, what was received, and who waits for what. Each
+/// handle and each call under way has a reference.
+class stream_core final : public io::counted, private io::channel_user {
+ public:
+  /// Who is told when the connection is gone.
+  class observer {
+   public:
+    virtual void connection_lost() noexcept = 0;
+
+   protected:
+    ~observer() = default;
+  };
+
+  /// Fed by hand when `channel` is null. Errors: std::invalid_argument for a limit of 0.
+  static io::ref<stream_core> make(io::ref<io::channel> channel, std::size_t limit);
+
+  /// Errors: std::runtime_error in a thread that is not the loop's.
+  void check_thread(const char* call) const;
+  void set_observer(observer* o) noexcept { observer_ = o; }
+
+  // ---- reading
+  read_buffer& input() noexcept { return input_; }
+  std::size_t limit() const noexcept { return limit_; }
+  bool eof() const noexcept { return eof_; }
+  std::exception_ptr error() const noexcept { return error_; }
+  /// What a read does when the buffer does not satisfy it: throws the error that broke the connection, if one did; asks
+  /// the channel for about `wanted` bytes. True: there is news (bytes, or the end). False: wait_for_data().
+  /// Errors: std::runtime_error when another read waits.
+  bool fetch(const char* call, std::size_t wanted);
+  line_wait wait_for_data() noexcept { return line_wait(data_line_); }
+  /// Reads that were satisfied at once, one after the other; true when it is time to let others run.
+  bool used_up_its_turn() noexcept;
+  void has_waited() noexcept { reads_at_once_ = 0; }
+  /// Straight from the channel into `to`: -EAGAIN when there is nothing at this moment.
+  std::int64_t read_directly(std::byte* to, std::size_t size) noexcept;
+  /// Where the next bytes shall go, while a read waits for them.
+  void set_target(std::byte* to, std::size_t size) noexcept;
+  /// How many bytes went there; no more will.
+  std::size_t clear_target() noexcept;
+  void feed(std::string_view bytes);
+  void feed_eof() noexcept;
+  void set_error(std::exception_ptr error) noexcept;
+
+  // ---- writing
+  /// Null when fed by hand, or when the connection is lost.
+  io::channel* channel() const noexcept { return channel_.get(); }
+  bool lost() const noexcept { return lost_; }
+  /// What lost() was told, which wait_closed() throws.
+  std::exception_ptr lost_error() const noexcept { return lost_error_; }
+  line_wait wait_for_drain() noexcept { return line_wait(drain_line_); }
+  line_wait wait_for_loss() noexcept { return line_wait(loss_line_); }
+  socket_address peer() const noexcept;
+
+ private:
+  stream_core(io::ref<io::channel> channel, std::size_t limit) noexcept;
+  ~stream_core() override;
+
+  void received(std::string_view bytes) noexcept override;
+  void received_eof() noexcept override;
+  void output_drained() noexcept override;
+  void lost(std::exception_ptr error) noexcept override;
+
+  io::ref<io::channel> channel_;   // stays after the loss: for peer()
+  read_buffer input_;
+  const std::size_t limit_;
+  std::byte* target_ = nullptr;
+  std::size_t target_size_ = 0;
+  std::size_t target_used_ = 0;
+  unsigned reads_at_once_ = 0;
+  bool eof_ = false;
+  bool lost_ = false;
+  std::exception_ptr error_;
+  std::exception_ptr lost_error_;
+  wait_line data_line_;
+  wait_line drain_line_;
+  wait_line loss_line_;
+  observer* observer_ = nullptr;
+  detail::inbox* box_ = nullptr;   // fed by hand: none
+};
+
+using core_ref = io::ref<stream_core>;
+
+/// Reader and writer of a new connection.
+connection make_connection(io::ref<io::channel> channel, std::size_t limit);
+
+}  // namespace asyncio::streams

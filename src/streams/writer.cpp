@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <asyncio/streams.hpp>
+
+#include "io/address.hpp"
+#include "streams/stream_core.hpp"
+
+#include <asyncio/errors.hpp>
+#include <asyncio/sleep.hpp>
+
+#include <stdexcept>
+
+namespace asyncio {
+
+namespace {
+
+using streams::core_ref;
+using streams::stream_core;
+
+[[noreturn]] void throw_lost(const stream_core& core) {
+  if (core.lost_error() != nullptr) std::rethrow_exception(core.lost_error());
+  throw io::os_error(ECONNRESET, "connection lost");
+}
+
+coroutine<> drain_output(core_ref core) {
+  if (core->error() != nullptr) std::rethrow_exception(core->error());
+  io::channel& channel = *core->channel();
+  channel.flush();
+  if (channel.closing() && !core->lost()) co_await sleep(timedelta());
+  if (core->lost()) throw_lost(*core);
+  if (channel.congested()) {
+    co_await core->wait_for_drain();
+    if (core->lost_error() != nullptr) std::rethrow_exception(core->lost_error());
+  }
+}
+
+coroutine<> write_and_drain(core_ref core, std::string data) {
+  core->channel()->write(std::move(data));
+  co_await drain_output(std::move(core));
+}
+
+coroutine<> wait_for_close(core_ref core) {
+  while (!core->lost()) co_await core->wait_for_loss();
+  if (core->lost_error() != nullptr) std::rethrow_exception(core->lost_error());
+}
+
+coroutine<> nothing() { co_return; }
+
+/// The body's error goes before one of the closing.
+coroutine<> close_after(core_ref core, std::exception_ptr error) {
+  core->channel()->close();
+  while (!core->lost()) co_await core->wait_for_loss();
+  if (error == nullptr && core->lost_error() != nullptr) std::rethrow_exception(core->lost_error());
+}
+
+}  // namespace
+
+stream_writer& stream_writer::operator=(stream_writer&& other) noexcept {
+  stream_writer taken(std::move(other));
+  std::swap(core_, taken.core_);
+  return *this;
+}
+
+stream_writer::~stream_writer() {
+  if (core_ == nullptr) return;
+  core_->channel()->close();
+  core_->release();
+}
+
+stream_core& stream_writer::core(const char* call) const {
+  if (core_ == nullptr) throw std::runtime_error(std::string(call) + ": the stream_writer was moved away");
+  core_->check_thread(call);
+  return *core_;
+}
+
+void stream_writer::write(bytes_view data) {
+  core("stream_writer.write()").channel()->write(std::string_view(data));
+}
+
+void stream_writer::write_string(std::string data) {
+  core("stream_writer.write()").channel()->write(std::move(data));
+}
+
+coroutine<> stream_writer::drain() { return drain_output(core_ref::share(&core("stream_writer.drain()"))); }
+
+coroutine<> stream_writer::write_all(bytes_view data) { return write_string_all(std::string(std::string_view(data))); }
+
+coroutine<> stream_writer::write_string_all(std::string data) {
+  return write_and_drain(core_ref::share(&core("stream_writer.write_all()")), std::move(data));
+}
+
+void stream_writer::write_eof() { core("stream_writer.write_eof()").channel()->write_eof(); }
+bool stream_writer::can_write_eof() const { return core("stream_writer.can_write_eof()").channel()->can_write_eof(); }
+void stream_writer::close() { core("stream_writer.close()").channel()->close(); }
+void stream_writer::abort() { core("stream_writer.abort()").channel()->abort(); }
+bool stream_writer::is_closing() const { return core("stream_writer.is_closing()").channel()->closing(); }
+
+coroutine<> stream_writer::wait_closed() {
+  return wait_for_close(core_ref::share(&core("stream_writer.wait_closed()")));
+}
+
+coroutine<> stream_writer::aclose() {
+  return close_after(core_ref::share(&core("stream_writer.aclose()")), nullptr);
+}
+
+socket_address stream_writer::peername() const { return core("stream_writer.peername()").peer(); }
+
+socket_address stream_writer::sockname() const {
+  const int fd = fileno();
+  return fd < 0 ? socket_address() : io::local_address(fd);
+}
+
+int stream_writer::fileno() const { return core("stream_writer.fileno()").channel()->fd(); }
+
+std::size_t stream_writer::get_write_buffer_size() const {
+  return core("stream_writer.get_write_buffer_size()").channel()->buffered();
+}
+
+void stream_writer::set_write_buffer_limits(std::size_t high, std::size_t low) {
+  core("stream_writer.set_write_buffer_limits()").channel()->set_limits(high, low);
+}
+
+coroutine<> stream_writer::aenter() { return nothing(); }
+
+coroutine<> stream_writer::aexit(std::exception_ptr error) {
+  return close_after(core_ref::share(&core("stream_writer.aexit()")), std::move(error));
+}
+
+}  // namespace asyncio

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSL-1.0
+// testing — help for tests: virtual time, cancellation at every point, a ledger of what is left over.
+// May include: everything but tls, process, curl.     Included by: nobody.
+// Thread: the loop's.
+// Owns: its clocks.
+// Laws: nothing here is needed to run a program.
+#include <asyncio/testing/testing.hpp>
+
+#include "kernel/process.hpp"
+
+#include <asyncio/detail/inbox.hpp>
+
+#include <stdexcept>
+#include <string>
+
+namespace asyncio::testing {
+
+namespace {
+
+// Test clocks begin at a moment that is not zero, so that a forgotten default time point stands out.
+constexpr time_point beginning = time_point() + std::chrono::hours(1000);
+
+class still_clock final : public clock_source {
+ public:
+  time_point now() noexcept override { return now_; }
+  void advance(timedelta by) noexcept { now_ = asyncio::detail::deadline_after(now_, by); }
+
+ private:
+  time_point now_ = beginning;
+};
+
+class jumping_clock final : public clock_source {
+ public:
+  time_point now() noexcept override { return now_; }
+  bool jump_to(time_point deadline) noexcept override {
+    if (deadline > now_) now_ = deadline;
+    return true;
+  }
+
+ private:
+  time_point now_ = beginning;
+};
+
+}  // namespace
+
+manual_clock::manual_clock() : source_(new still_clock) {}
+manual_clock::~manual_clock() { delete source_; }
+time_point manual_clock::now() const noexcept { return source_->now(); }
+void manual_clock::advance(timedelta by) noexcept { static_cast<still_clock*>(source_)->advance(by); }
+
+virtual_clock::virtual_clock() : source_(new jumping_clock) {}
+virtual_clock::~virtual_clock() { delete source_; }
+time_point virtual_clock::now() const noexcept { return source_->now(); }
+
+ledger ledger::now() { return {asyncio::detail::inbox::count(), kernel::count_descriptors()}; }
+
+void ledger::check_nothing_left_since(const ledger& before) const {
+  std::string left;
+  if (loops > before.loops) left += "tasks, futures or callbacks of " + std::to_string(loops - before.loops) + " loops";
+  if (descriptors > before.descriptors)
+    left += (left.empty() ? "" : " and ") + std::to_string(descriptors - before.descriptors) + " descriptors";
+  if (!left.empty()) throw std::logic_error("left over: " + left);
+}
+
+namespace detail {
+
+bool cancelled_run(event_loop& loop, any_task main, std::size_t turns) {
+  for (std::size_t i = 0; i < turns && !main.done(); ++i) loop.run_once();
+  if (main.done()) return false;
+  main.cancel("injected");
+  while (!main.done()) loop.run_once();
+  return true;
+}
+
+}  // namespace detail
+}  // namespace asyncio::testing

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include "scripted_server.hpp"
+
+#include <asyncio/asyncio.hpp>
+#include <asyncio/curl.hpp>
+
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <gtest/gtest.h>
+
+#include <stdlib.h>
+
+namespace curl_test {
+
+/// A folder for one test, removed at its end.
+class scratch_folder {
+ public:
+  scratch_folder() {
+    std::string name = (std::filesystem::temp_directory_path() / "asyncio-curl-test-XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp");
+    path_ = name;
+  }
+  scratch_folder(const scratch_folder&) = delete;
+  scratch_folder& operator=(const scratch_folder&) = delete;
+  ~scratch_folder() { std::filesystem::remove_all(path_); }
+
+  std::string operator/(std::string_view name) const { return (path_ / name).string(); }
+  /// The names of all that is in it, hidden files too.
+  std::set<std::string> names() const {
+    std::set<std::string> found;
+    for (const auto& entry : std::filesystem::directory_iterator(path_)) found.insert(entry.path().filename().string());
+    return found;
+  }
+  std::string content(std::string_view name) const {
+    std::ifstream file(path_ / name, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  }
+  void put(std::string_view name, std::string_view bytes) const {
+    std::ofstream(path_ / name, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  }
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// The error that a download ends in; a failed expectation if it ends otherwise.
+inline asyncio::coroutine<asyncio::curl::transfer_error> failure_of(
+    asyncio::coroutine<asyncio::curl::download_result> download) {
+  std::optional<asyncio::curl::transfer_error> error;
+  try {
+    const auto result = co_await std::move(download);
+    ADD_FAILURE() << "fetched " << result.bytes << " bytes instead of failing";
+  } catch (const asyncio::curl::transfer_error& e) {
+    error.emplace(e);
+  }
+  if (!error) error.emplace(asyncio::curl::errc::other, "no address", "no error");
+  co_return *error;
+}
+
+/// A download_observer that keeps everything.
+class recorder final : public asyncio::curl::download_observer {
+ public:
+  void received(std::span<const std::byte> piece, std::uint64_t so_far, std::optional<std::uint64_t> total) override {
+    bytes.append(reinterpret_cast<const char*>(piece.data()), piece.size());
+    EXPECT_EQ(so_far, bytes.size());
+    last_total = total;
+    ++calls;
+  }
+
+  std::string bytes;
+  std::optional<std::uint64_t> last_total;
+  int calls = 0;
+};
+
+}  // namespace curl_test

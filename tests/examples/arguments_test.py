@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: BSL-1.0
+"""A wrong argument is one clear line on stderr that names it, and exit status 2; --help names every option."""
+
+import unittest
+
+import programs
+
+SERVERS = ("echo_server", "chat_server")
+
+WRONG_FOR_SERVERS = [
+    (["--prot", "1"], "unknown option '--prot'"),
+    (["-p", "1"], "unknown option '-p'"),
+    (["--tls", "cert", "key"], "unknown option '--tls'"),
+    (["extra"], "unexpected argument 'extra'"),
+    (["--port", "1", "2"], "unexpected argument '2'"),
+    (["--port"], "--port needs a value"),
+    (["--port", "--host", "::1"], "--port needs a value"),
+    (["--port", ""], "--port: '' is not a whole number from 0 to 65535"),
+    (["--port", "65536"], "--port: '65536' is not a whole number from 0 to 65535"),
+    (["--port", "-1"], "--port: '-1' is not a whole number from 0 to 65535"),
+    (["--port", "80x"], "--port: '80x' is not a whole number from 0 to 65535"),
+    (["--port", "1.5"], "--port: '1.5' is not a whole number"),
+    (["--port=http"], "--port: 'http' is not a whole number"),
+    (["--port", "99999999999999999999"], "--port: '99999999999999999999' is not a whole number"),
+    (["--backend", "kqueue"], "--backend: 'kqueue' is none of epoll|io_uring"),
+    (["--backend"], "--backend needs a value"),
+    (["--idle-timeout", "0"], "--idle-timeout: '0' is not a number of seconds above 0"),
+    (["--idle-timeout", "-3"], "--idle-timeout: '-3' is not a number of seconds above 0"),
+    (["--idle-timeout", "nan"], "--idle-timeout: 'nan' is not a number of seconds above 0"),
+    (["--idle-timeout", "inf"], "--idle-timeout: 'inf' is not a number of seconds above 0"),
+    (["--idle-timeout", "1s"], "--idle-timeout: '1s' is not a number of seconds above 0"),
+    (["--max-conns", "-1"], "--max-conns: '-1' is not a whole number from 0"),
+    (["--max-conns", "many"], "--max-conns: 'many' is not a whole number from 0"),
+    (["--help=yes"], "unknown option '--help'"),
+    (["--\x1b[31m\n"], r"unknown option '--\x1b[31m\x0a'"),
+]
+
+WRONG_FOR_CLIENT = [
+    ([], "--port is needed"),
+    (["--port", "0"], "--port: '0' is not a whole number from 1 to 65535"),
+    (["--port", "1", "--count", "0"], "--count: '0' is not a whole number from 1"),
+    (["--port", "1", "--size", "x"], "--size: 'x' is not a whole number from 1"),
+    (["--port", "1", "--connections", ""], "--connections: '' is not a whole number from 1"),
+    (["--port", "1", "--timeout", "soon"], "--timeout: 'soon' is not a number of seconds above 0"),
+    (["--port", "1", "--message"], "--message needs a value"),
+    (["--port", "1", "--message="], "--message is empty"),
+    (["--port", "1", "--message", "x", "--size", "5"], "--message and --size exclude each other"),
+    (["--port", "1", "--idle-timeout", "5"], "unknown option '--idle-timeout'"),
+]
+
+
+class Arguments(unittest.TestCase):
+    def expect_refusal(self, program, arguments, reason):
+        with self.subTest(program=program, arguments=arguments):
+            status, output, errors = programs.run(program, *arguments)
+            self.assertEqual((status, output), (2, ""))
+            self.assertEqual(errors.count("\n"), 1, errors)
+            self.assertTrue(errors.startswith(f"{program}: {reason}"), errors)
+
+    def test_servers_refuse_wrong_arguments(self):
+        for program in SERVERS:
+            for arguments, reason in WRONG_FOR_SERVERS:
+                self.expect_refusal(program, arguments, reason)
+
+    def test_the_client_refuses_wrong_arguments(self):
+        for arguments, reason in WRONG_FOR_CLIENT:
+            self.expect_refusal("echo_client", arguments, reason)
+
+    def test_help_names_every_option_and_exits_with_0(self):
+        of_servers = ["--port P", "--host H", "--backend epoll|io_uring", "--idle-timeout S", "--max-conns N", "--help"]
+        of_client = ["--host H", "--port P", "--message TEXT", "--count N", "--size B", "--connections C",
+                     "--timeout S", "--backend epoll|io_uring", "--help"]
+        for program, options in ((SERVERS[0], of_servers), (SERVERS[1], of_servers), ("echo_client", of_client)):
+            status, output, errors = programs.run(program, "--help")
+            self.assertEqual((status, errors), (0, ""))
+            self.assertTrue(output.startswith(f"usage: {program} "), output)
+            for option in options:
+                self.assertIn(f"  {option} ", output)
+
+    def test_either_backend_can_be_asked_for_and_a_missing_one_is_said_to_be_missing(self):
+        with programs.Server("echo_server", "--backend", "epoll") as server:
+            for backend in ("epoll", "io_uring"):
+                status, output, errors = programs.run("echo_client", "--port", str(server.port), "--backend", backend)
+                self.assertEqual(status, 0)
+                self.assertRegex(output, r"\AOK .*\n\Z")
+                missing = f"echo_client: {backend} is not available here, epoll is used\n"
+                self.assertIn(errors, ("",) if backend == "epoll" else ("", missing))
+
+
+if __name__ == "__main__":
+    programs.main()

@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSL-1.0
+"""The lint flags every bad snippet, each at its line and by its rule, and no good one."""
+import re
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent.parent / "tools" / "lint"))
+import lint  # noqa: E402
+
+CLANG_QUERY = "clang-query-19"
+
+
+def announced(file):
+    """{(line, rule)} of the `// lint: G1 G2` marks in a snippet."""
+    marks = set()
+    for number, line in enumerate(file.read_text().splitlines(), 1):
+        if match := re.search(r"// lint: ([G0-9 ]+)$", line):
+            marks |= {(number, rule) for rule in match.group(1).split()}
+    return marks
+
+
+def found(file):
+    findings = lint.lint_file(CLANG_QUERY, file, ["-std=c++20"])
+    return {(line, rule) if path.endswith("/" + file.name) else (path, line, rule)
+            for path, line, _, rule, _ in findings}
+
+
+class Lint(unittest.TestCase):
+    def test_every_bad_snippet_is_flagged_at_its_line_and_by_its_rule(self):
+        bad = HERE / "bad.cpp"
+        self.assertEqual(found(bad), announced(bad))
+
+    def test_every_rule_has_a_bad_snippet(self):
+        self.assertEqual({rule for _, rule in announced(HERE / "bad.cpp")}, set(lint.SENTENCES))
+
+    def test_no_good_snippet_is_flagged(self):
+        self.assertEqual(found(HERE / "good.cpp"), set())
+
+    def test_a_file_that_does_not_parse_is_a_finding(self):
+        with tempfile.TemporaryDirectory() as folder:
+            broken = Path(folder) / "broken.cpp"
+            broken.write_text("int main() { return missing; }\n")
+            findings = lint.lint_file(CLANG_QUERY, broken, ["-std=c++20"])
+        self.assertEqual({rule for _, _, _, rule, _ in findings}, {"parse"})
+
+    def test_what_was_clean_is_read_again_only_when_it_has_changed(self):
+        build = HERE.parent.parent / "build"
+        build.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=build) as folder:
+            header, source, clean = (Path(folder) / name for name in ("some.hpp", "some.cpp", "clean"))
+            source.write_text('#include "some.hpp"\n#include <coroutine>\n')
+            header.write_text("// no co_await here\n")
+            calls = Path(folder) / "calls"
+            counter = Path(folder) / "counter"
+            counter.write_text(f"#!/bin/sh\necho >>{calls}\n")
+            counter.chmod(0o755)
+
+            def reads():
+                calls.write_text("")
+                self.assertEqual(lint.lint(str(counter), [source], {source: ["-std=c++20"]}, 1, clean), [])
+                return calls.read_text().count("\n")
+
+            self.assertEqual([reads(), reads()], [1, 0])
+            header.write_text("// nor co_await there\n")
+            self.assertEqual([reads(), reads()], [1, 0])
+            header.write_text("// nothing to see\n")
+            self.assertEqual(reads(), 0)
+
+    def test_of_a_command_line_only_what_parsing_needs_is_kept(self):
+        line = ["g++", "-DA=1", "-I", "/x", "-I/y", "-isystem", "/z", "-O2", "-fsanitize=address", "-Werror",
+                "-std=c++20", "-include", "/b/cmake_pch.hxx", "-o", "a.o", "-c", "a.cpp"]
+        self.assertEqual(lint.kept(line), ["-DA=1", "-I", "/x", "-I/y", "-isystem", "/z", "-std=c++20"])
+
+    def test_markdown_code_is_searched_for_conditions(self):
+        self.assertTrue(lint.MARKDOWN_CONDITION.search("if (co_await f()) g();"))
+        self.assertTrue(lint.MARKDOWN_CONDITION.search("while (!co_await f())"))
+        self.assertFalse(lint.MARKDOWN_CONDITION.search("if (auto v = co_await f(); v) g();"))
+        self.assertFalse(lint.MARKDOWN_CONDITION.search("while (auto x = co_await it.next())"))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSL-1.0
+"""Runs one program of this folder and compares what it prints with expected/<name>.txt and how it ends.
+
+    run.py FOLDER NAME
+
+The program gets a terminal for its output, so that it prints line by line. A program that waits for ever is interrupted
+(SIGINT, as by Ctrl-C) once it has printed what is expected, and must then end by itself.
+"""
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SECONDS_TO_RUN = 60
+SECONDS_TO_STOP = 5
+
+# Exit status of each program that ends by itself; None: it waits for ever, and is interrupted.
+ENDS = {
+    "01_hello": 11,
+    "02_create_task": 0,
+    "03_create_task_callable": 93,
+    "04_future": 0,
+    "05_gather": 0,
+    "06_gather_range": 9,
+    "07_gather_return_exceptions": 0,
+    "08_wait": None,
+    "09_as_completed": 0,
+    "10_wait_for_shield": None,
+    "18_event_loop": 6,
+    "19_runner": 6,
+    "39_background_tasks": 0,
+}
+
+
+def read_until(terminal, text, deadline):
+    """What the program prints, up to its end, or until it has printed as much as `text`; then whether it ended."""
+    printed = b""
+    while time.monotonic() < deadline:
+        if text is not None and printed.count(b"\n") >= text.count("\n"):
+            return printed, False
+        if select.select([terminal], [], [], 0.1)[0]:
+            try:
+                chunk = os.read(terminal, 4096)
+            except OSError:
+                chunk = b""
+            if not chunk:
+                return printed, True
+            printed += chunk
+    return printed, False
+
+
+def run(program, expected, status):
+    """A complaint, or None."""
+    terminal, other_end = pty.openpty()
+    process = subprocess.Popen([program], stdin=subprocess.DEVNULL, stdout=other_end, stderr=None)
+    os.close(other_end)
+    deadline = time.monotonic() + SECONDS_TO_RUN
+    try:
+        printed, ended = read_until(terminal, expected if status is None else None, deadline)
+        text = printed.decode().replace("\r\n", "\n")
+        if text != expected:
+            return f"it printed\n{text}instead of\n{expected}"
+        if status is None:
+            if ended:
+                return "it ended, and should wait"
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(SECONDS_TO_STOP)
+            except subprocess.TimeoutExpired:
+                return f"it did not stop within {SECONDS_TO_STOP} s of SIGINT"
+            return None
+        code = process.wait(max(0.1, deadline - time.monotonic()))
+        return None if code == status else f"it ended with status {code} instead of {status}"
+    except subprocess.TimeoutExpired:
+        return f"it did not end within {SECONDS_TO_RUN} s"
+    finally:
+        process.kill()
+        process.wait()
+        os.close(terminal)
+
+
+def main():
+    if len(sys.argv) != 3 or sys.argv[2] not in ENDS:
+        print(__doc__, file=sys.stderr)
+        return 2
+    name = sys.argv[2]
+    expected = (HERE / "expected" / f"{name}.txt").read_text()
+    complaint = run(Path(sys.argv[1]) / name, expected, ENDS[name])
+    print(f"{name}: {complaint or 'as expected'}")
+    return 1 if complaint else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

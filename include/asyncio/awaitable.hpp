@@ -80,6 +80,16 @@ using value_t = std::remove_cvref_t<await_result_t<A>>;
 template <class T>
 using none_t = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
+/// Can a T be copied? std::is_copy_constructible says yes of a container of what cannot be.
+template <class T>
+inline constexpr bool can_copy = std::is_copy_constructible_v<T>;
+template <class T>
+  requires requires(const T& t) { t.begin(); typename T::value_type; }
+inline constexpr bool can_copy<T> = std::is_copy_constructible_v<T> && can_copy<typename T::value_type>;
+template <template <class...> class X, class... T>
+  requires(sizeof...(T) > 0) && (!requires(const X<T...>& x) { x.begin(); }) && requires { std::tuple_size<X<T...>>::value; }
+inline constexpr bool can_copy<X<T...>> = (can_copy<T> && ...);
+
 template <class C>
 inline constexpr bool is_coroutine = false;
 template <class T>

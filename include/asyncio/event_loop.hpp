@@ -381,7 +381,7 @@ class event_loop : public detail::spawner<event_loop> {
     handle.result();
     if constexpr (!std::is_void_v<T>) {
       T& value = *detail::value_of<T>(handle.raw_core().get());
-      if constexpr (Owned || !std::is_copy_constructible_v<T>)
+      if constexpr (Owned || !detail::can_copy<T>)
         return std::move(value);
       else
         return static_cast<const T&>(value);

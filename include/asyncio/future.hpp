@@ -219,7 +219,7 @@ class future {
       if constexpr (!std::is_void_v<T>) {
         T& value = *detail::value_of<T>(c);
         if constexpr (std::is_trivially_copyable_v<T>) return value;
-        if constexpr (std::is_copy_constructible_v<T>) {
+        if constexpr (detail::can_copy<T>) {
           if (!c->only_reference()) return static_cast<const T&>(value);
         }
         return std::move(value);

@@ -50,7 +50,7 @@ bool cancel_gather(future_core* core, const shared_text& message);
 template <class T>
 T take_value(future_core* child) {
   T& value = *value_of<T>(child);
-  if constexpr (std::is_copy_constructible_v<T>) {
+  if constexpr (can_copy<T>) {
     if (!child->only_reference()) return static_cast<const T&>(value);
   }
   return std::move(value);
@@ -100,7 +100,7 @@ core_ref<> as_child(A&& awaited) {
   using plain = std::remove_cvref_t<A>;
   if constexpr (is_handle<plain>) {
     static_assert(!std::is_lvalue_reference_v<A> || std::is_void_v<value_t<plain>> ||
-                      std::is_copy_constructible_v<none_t<value_t<plain>>>,
+                      can_copy<none_t<value_t<plain>>>,
                   "the result of this handle cannot be copied: hand it over with std::move");
     if (!awaited.raw_core()) throw_empty_handle();
     return awaited.raw_core();

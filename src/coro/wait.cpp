@@ -3,6 +3,8 @@
 
 #include "coro/coro.hpp"
 
+#include <algorithm>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 
@@ -115,6 +117,9 @@ struct completion_state : timer_op, close_hook {
   std::size_t refs = 1;
   bool timed_out = false;
 
+  explicit completion_state(inbox& box) noexcept : home(&box) { home->add_user(); }
+  ~completion_state() { home->drop_user(); }
+
   void release() noexcept {
     if (--refs == 0) delete this;
   }
@@ -157,17 +162,32 @@ struct completion_state : timer_op, close_hook {
   }
 };
 
+namespace {
+
+// Who stands there several times is given once, in its first place: S130.
+std::vector<std::size_t> first_places(const std::vector<core_ref<>>& cores) {
+  std::vector<std::size_t> places(cores.size());
+  std::iota(places.begin(), places.end(), std::size_t{0});
+  const auto key = [&cores](std::size_t i) { return std::pair(cores[i].get(), i); };
+  std::sort(places.begin(), places.end(), [&](std::size_t a, std::size_t b) { return key(a) < key(b); });
+  const auto same = [&](std::size_t a, std::size_t b) { return cores[a].get() == cores[b].get(); };
+  places.erase(std::unique(places.begin(), places.end(), same), places.end());
+  std::sort(places.begin(), places.end());
+  return places;
+}
+
+}  // namespace
+
 completion_state* start_completions(std::vector<core_ref<>> cores, std::optional<timedelta> timeout) {
   loop_core& loop = running_loop();
-  auto state = std::make_unique<completion_state>();
-  state->home = &loop.box();
-  state->nodes.resize(cores.size());
-  state->finished.reserve(cores.size());
-  for (std::size_t i = 0; i < cores.size(); ++i) {
-    if (!cores[i]) throw_empty_handle();
-    if (cores[i]->home != state->home) throw_other_loop();
-    state->nodes[i].child = std::move(cores[i]);
+  auto state = std::make_unique<completion_state>(loop.box());
+  for (const core_ref<>& c : cores) {
+    if (!c) throw_empty_handle();
+    if (c->home != state->home) throw_other_loop();
   }
+  const std::vector<std::size_t> places = first_places(cores);
+  state->nodes.resize(places.size());
+  state->finished.reserve(places.size());
   if (timeout) {
     state->deadline = deadline_after(loop.now(), *timeout);
     state->timer_op::done = [](op* self) noexcept { static_cast<completion_state*>(self)->expire(); };
@@ -178,7 +198,8 @@ completion_state* start_completions(std::vector<core_ref<>> cores, std::optional
   for (std::size_t i = 0; i < state->nodes.size(); ++i) {
     completion_state::child_node& n = state->nodes[i];
     n.owner = state.get();
-    n.index = i;
+    n.index = places[i];
+    n.child = std::move(cores[places[i]]);
     n.op::done = [](op* self) noexcept {
       auto* node = static_cast<completion_state::child_node*>(self);
       node->owner->child_done(*node);

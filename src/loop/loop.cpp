@@ -129,10 +129,18 @@ run_end loop::run_once(std::optional<std::chrono::nanoseconds> most) {
 // long ago (64 turns, fewer when turns are slow), or a timer was added that is due by the clock as last seen.
 inline void loop::turn(std::optional<std::chrono::nanoseconds> most) {
   const bool only_ready = !attention_ && !ready_.empty() && --turns_to_poll_ != 0 && !inbox_->has_mail();
-  if (only_ready) [[likely]]
+  if (only_ready) [[likely]] {
     run_batch();
-  else
+    if (attention_) [[unlikely]]
+      finish_turn();
+  } else {
     look_around(most);
+  }
+}
+
+// What asked to run at the end of the turn runs before the loop can sleep.
+void loop::finish_turn() noexcept {
+  while (op* node = turn_end_.pop()) node->done(node);
 }
 
 void loop::look_around(std::optional<std::chrono::nanoseconds> most) {
@@ -148,7 +156,7 @@ void loop::look_around(std::optional<std::chrono::nanoseconds> most) {
     timer_op* timer = timers_.pop_due();
     timer->done(timer);
   }
-  while (op* node = turn_end_.pop()) node->done(node);
+  finish_turn();
 }
 
 void loop::poll(std::optional<std::chrono::nanoseconds> most) {

@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include <sys/socket.h>
+
 namespace stream_test {
 
 using namespace asyncio;
@@ -88,6 +90,9 @@ inline std::string text_of(const std::exception_ptr& error) {
 }
 
 /// Makes the next close() of this end a reset.
-void reset_on_close(const stream_writer& writer);
+inline void reset_on_close(const stream_writer& writer) {
+  const linger reset{1, 0};
+  EXPECT_EQ(::setsockopt(writer.fileno(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset), 0);
+}
 
 }  // namespace stream_test

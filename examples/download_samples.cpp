@@ -25,7 +25,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t mebibyte = 1024 * 1024;
 // Between two pieces of work: long enough for the loop to look around, and to see a Ctrl-C.
-constexpr asyncio::timedelta pause = std::chrono::microseconds(50);
+constexpr asyncio::timedelta breather = std::chrono::microseconds(50);
 
 struct generated_file {
   std::string_view name;
@@ -70,7 +70,7 @@ asyncio::coroutine<> generate(const generated_file& what, fs::path path) {
   for (std::size_t n = 0; n < what.mebibytes; ++n) {
     fill(piece, what.seed, n * mebibyte / 8);
     file.write(piece.data(), static_cast<std::streamsize>(piece.size()));
-    co_await asyncio::sleep(pause);
+    co_await asyncio::sleep(breather);
   }
   file.close();
 }
@@ -129,7 +129,7 @@ asyncio::coroutine<std::vector<sample>> make_samples(fs::path folder) {
   for (const fs::path& source : source_files(top)) {
     const std::string path = "sources/" + source.lexically_relative(top).generic_string();
     made.emplace_back(path, copy_and_sum(source, folder / path));
-    co_await asyncio::sleep(pause);
+    co_await asyncio::sleep(breather);
   }
   co_return made;
 }

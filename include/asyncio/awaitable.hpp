@@ -84,10 +84,10 @@ using none_t = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 template <class T>
 inline constexpr bool can_copy = std::is_copy_constructible_v<T>;
 template <class T>
-  requires requires(const T& t) { t.begin(); typename T::value_type; }
+  requires requires(const T& t) { t.begin(); typename T::value_type; } && (!std::same_as<typename T::value_type, T>)
 inline constexpr bool can_copy<T> = std::is_copy_constructible_v<T> && can_copy<typename T::value_type>;
 template <template <class...> class X, class... T>
-  requires(sizeof...(T) > 0) && (!requires(const X<T...>& x) { x.begin(); }) && requires { std::tuple_size<X<T...>>::value; }
+  requires requires { std::tuple_size<X<T...>>::value; }
 inline constexpr bool can_copy<X<T...>> = (can_copy<T> && ...);
 
 template <class C>

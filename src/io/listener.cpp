@@ -58,6 +58,7 @@ listener::~listener() {
 void listener::start(int backlog) {
   if (listening_ || closed_) return;
   start_listening(fd_, backlog);
+  if (address_.port() == 0) address_ = local_address(fd_);  // listening gave an unbound socket its port
   listening_ = true;
   backlog_ = backlog;
   wake();

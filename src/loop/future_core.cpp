@@ -65,7 +65,7 @@ bool cancel_plain_future(future_core* core, const shared_text& message) {
 
 void future_core::throw_wrong_thread(const inbox&, const char* call) {
   throw std::runtime_error(std::string(call) +
-                           ": called from a thread that does not run the future's loop; "
+                           ": called from a thread that does not run the loop; "
                            "use loop.call_soon_threadsafe() or run_coroutine_threadsafe() there");
 }
 

@@ -84,6 +84,7 @@ void server_core::start() {
   if (closed_) throw std::runtime_error("the server is closed");
   if (home_.closed()) throw std::runtime_error("the event loop is closed");
   for (const auto& l : listeners_) l->start(options_.backlog);
+  port_ = listeners_.front()->address().port();
   serving_ = true;
 }
 

@@ -70,6 +70,14 @@ inline coroutine<> turns(int n) {
   for (int i = 0; i < n; ++i) co_await sleep(0s);
 }
 
+/// Lets the loop turn until `reached` holds, at most five seconds.
+template <class Condition>
+coroutine<> until(Condition reached) {
+  const auto deadline = std::chrono::steady_clock::now() + 5s;
+  while (!reached() && std::chrono::steady_clock::now() < deadline) co_await sleep(0s);
+  EXPECT_TRUE(reached());
+}
+
 /// The code of a std::system_error, 0 for none.
 inline int code_of(const std::exception_ptr& error) {
   if (error == nullptr) return 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 #include <asyncio/awaitable.hpp>
+#include <asyncio/detail/unique_ptr.hpp>
 #include <asyncio/future.hpp>
 #include <asyncio/task.hpp>
 #include <asyncio/time.hpp>
@@ -8,7 +9,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <memory>
 #include <optional>
 #include <source_location>
 #include <string>

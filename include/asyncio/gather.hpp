@@ -4,10 +4,6 @@
 
 #include <concepts>
 #include <cstddef>
-#include <iterator>
-#include <memory>
-#include <ranges>
-#include <span>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -133,13 +129,24 @@ std::vector<core_ref<>> as_children(A&&... awaited) {
   return cores;
 }
 
+/// Something for a range-for loop; <ranges> would cost every user's file a tenth of a second.
+template <class R>
+concept iterable = requires(R& r) {
+  r.begin() != r.end();
+  *r.begin();
+};
+template <iterable R>
+using range_reference_t = decltype(*std::declval<R&>().begin());
+template <iterable R>
+using range_value_t = std::remove_cvref_t<range_reference_t<R>>;
+
 template <class R>
 concept awaitable_range =
-    (!awaitable<R>) && std::ranges::input_range<R> && awaitable<std::ranges::range_value_t<R>> &&
-    (std::copy_constructible<std::ranges::range_value_t<R>> || !std::is_lvalue_reference_v<R> ||
-     !std::is_lvalue_reference_v<std::ranges::range_reference_t<R>>);
+    (!awaitable<R>) && iterable<R> && awaitable<range_value_t<R>> &&
+    (std::copy_constructible<range_value_t<R>> || !std::is_lvalue_reference_v<R> ||
+     !std::is_lvalue_reference_v<range_reference_t<R>>);
 template <class R>
-using range_result_t = value_t<std::ranges::range_value_t<R>>;
+using range_result_t = value_t<range_value_t<R>>;
 template <class T>
 using vector_future = std::conditional_t<std::is_void_v<T>, future<>, future<std::vector<none_t<T>>>>;
 
@@ -147,7 +154,7 @@ using vector_future = std::conditional_t<std::is_void_v<T>, future<>, future<std
 template <class R>
 std::vector<core_ref<>> range_children(R&& range) {
   std::vector<core_ref<>> cores;
-  if constexpr (std::ranges::sized_range<R>) cores.reserve(std::ranges::size(range));
+  if constexpr (requires { range.size(); }) cores.reserve(range.size());
   for (auto&& element : range) {
     if constexpr (std::is_lvalue_reference_v<R> || !std::is_lvalue_reference_v<decltype(element)>)
       cores.push_back(as_child(std::forward<decltype(element)>(element)));

@@ -4,12 +4,11 @@
 #include <asyncio/detail/parking.hpp>
 #include <asyncio/errors.hpp>
 
-#include <algorithm>
 #include <concepts>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <new>
 #include <optional>
 #include <stdexcept>
 #include <type_traits>
@@ -29,14 +28,14 @@ class ring {
   ring& operator=(const ring&) = delete;
   ~ring() {
     while (!empty()) drop();
-    std::allocator<T>().deallocate(items_, capacity_);
+    free(items_);
   }
 
   bool empty() const noexcept { return size_ == 0; }
   std::size_t size() const noexcept { return size_; }
   void push(T&& item) {
     if (size_ == capacity_) grow();
-    std::construct_at(items_ + ((first_ + size_) & (capacity_ - 1)), std::move(item));
+    ::new (static_cast<void*>(items_ + ((first_ + size_) & (capacity_ - 1)))) T(std::move(item));
     ++size_;
   }
   T pop() {
@@ -45,7 +44,7 @@ class ring {
     return item;
   }
   void drop() noexcept {
-    std::destroy_at(items_ + first_);
+    items_[first_].~T();
     first_ = (first_ + 1) & (capacity_ - 1);
     --size_;
   }
@@ -53,17 +52,19 @@ class ring {
  private:
   void grow() {
     const std::size_t bigger = capacity_ == 0 ? 8 : capacity_ * 2;
-    T* fresh = std::allocator<T>().allocate(bigger);
+    T* fresh = static_cast<T*>(::operator new(bigger * sizeof(T), std::align_val_t(alignof(T))));
     for (std::size_t i = 0; i < size_; ++i) {
       T& old = items_[(first_ + i) & (capacity_ - 1)];
-      std::construct_at(fresh + i, std::move(old));
-      std::destroy_at(&old);
+      ::new (static_cast<void*>(fresh + i)) T(std::move(old));
+      old.~T();
     }
-    if (items_ != nullptr) std::allocator<T>().deallocate(items_, capacity_);
+    free(items_);
     items_ = fresh;
     capacity_ = bigger;
     first_ = 0;
   }
+
+  static void free(T* items) noexcept { ::operator delete(static_cast<void*>(items), std::align_val_t(alignof(T))); }
 
   T* items_ = nullptr;
   std::size_t capacity_ = 0;  // a power of two
@@ -97,30 +98,40 @@ struct priority_order {
     std::uint64_t arrival;
     entry(T&& i, std::uint64_t a) : item(std::move(i)), arrival(a) {}
   };
-  struct later {
-    Compare less;
-    bool operator()(const entry& a, const entry& b) const {
-      if (less(a.item, b.item)) return false;
-      if (less(b.item, a.item)) return true;
-      return a.arrival > b.arrival;
-    }
-  };
+  bool first_of_two(const entry& a, const entry& b) const {
+    if (less(a.item, b.item)) return true;
+    if (less(b.item, a.item)) return false;
+    return a.arrival < b.arrival;
+  }
   bool empty() const noexcept { return items.empty(); }
   std::size_t size() const noexcept { return items.size(); }
   void push(T&& item) {
     items.emplace_back(std::move(item), ++arrivals);
-    std::push_heap(items.begin(), items.end(), order);
+    for (std::size_t at = items.size() - 1; at > 0;) {
+      const std::size_t parent = (at - 1) / 2;
+      if (!first_of_two(items[at], items[parent])) break;
+      std::swap(items[at], items[parent]);
+      at = parent;
+    }
   }
   T pop() {
-    std::pop_heap(items.begin(), items.end(), order);
+    std::swap(items.front(), items.back());
     T item = std::move(items.back().item);
     items.pop_back();
+    for (std::size_t at = 0;;) {
+      std::size_t first = at;
+      for (std::size_t child = 2 * at + 1; child <= 2 * at + 2 && child < items.size(); ++child)
+        if (first_of_two(items[child], items[first])) first = child;
+      if (first == at) break;
+      std::swap(items[at], items[first]);
+      at = first;
+    }
     return item;
   }
   void drop() noexcept { items.pop_back(); }
   std::vector<entry> items;
   std::uint64_t arrivals = 0;
-  later order{};
+  Compare less{};
 };
 
 /// A queue between tasks. Items stay in it until a task that runs takes them, so they leave in order, and a cancelled

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
+#include <asyncio/detail/unique_ptr.hpp>
 #include <asyncio/event_loop.hpp>
 
-#include <memory>
 #include <type_traits>
 #include <utility>
 

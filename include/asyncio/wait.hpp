@@ -200,9 +200,9 @@ H as_handle(A&& awaited) {
 /// Gives awaitables in the order in which they are done: while (auto t = co_await it.next()) use(t->result());
 /// Handles come back as the caller's own; all else becomes tasks. Python: asyncio.as_completed().
 template <detail::awaitable_range R>
-completions<typename detail::as_task<std::ranges::range_value_t<R>>::type> as_completed(
+completions<typename detail::as_task<detail::range_value_t<R>>::type> as_completed(
     R&& range, std::optional<timedelta> timeout = {}) {
-  using H = typename detail::as_task<std::ranges::range_value_t<R>>::type;
+  using H = typename detail::as_task<detail::range_value_t<R>>::type;
   std::vector<H> handles;
   for (auto&& element : range) {
     if constexpr (std::is_lvalue_reference_v<R> || !std::is_lvalue_reference_v<decltype(element)>)

@@ -31,7 +31,7 @@ bool concerns_one_connection(int error) noexcept {
 }
 
 bool is_shortage(int error) noexcept {
-  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM || error == ENOSPC;
 }
 
 }  // namespace
@@ -127,7 +127,7 @@ void listener::take(std::int64_t result) noexcept {
   const bool one = concerns_one_connection(error);
   if (one && ++lost_in_a_row_ <= backlog_) return;  // more than that at a stretch are no accident
   if (!one && !is_shortage(error)) {
-    closed_ = true;
+    close();  // who would connect to it is told so, rather than left waiting
     user_->accept_failed(error, true);
     return;
   }

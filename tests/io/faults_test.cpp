@@ -144,7 +144,7 @@ TEST_F(ListenerFaults, PassesOverConnectionsThatWereGivenUp) {  // F4, S185
 }
 
 TEST_F(ListenerFaults, PausesForASecondWhenDescriptorsRunOut) {  // F2, S185
-  for (const int error : {EMFILE, ENFILE, ENOBUFS, ENOMEM}) {
+  for (const int error : {EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC}) {
     const int before = user.accepts;
     const auto start = clock.now();
     user.errors.clear();
@@ -176,6 +176,10 @@ TEST_F(ListenerFaults, GivesUpWhenTheSocketIsNoListenerAnyMore) {
   EXPECT_TRUE(user.final_error);
   run_turns(*loop, 5);
   EXPECT_EQ(user.accepts, 0);
+  EXPECT_FALSE(listener->listening());
+  const socket_address to = listener->address();
+  const io::unique_fd late(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  EXPECT_NE(::connect(late.get(), io::address_access::data(to), io::address_access::size(to)), 0);
 }
 
 TEST_F(ListenerFaults, MayBeClosedDuringThePause) {

@@ -110,8 +110,10 @@ inline coro_core* loop_core::task_after(coro_core* task) const noexcept {
 inline constexpr std::size_t core_space = (sizeof(coro_core) + 15) / 16 * 16;
 
 inline void* coro_core::frame() noexcept { return reinterpret_cast<std::byte*>(this) + core_space; }
+// The optimiser sees a promise as an object of its own until the coroutine is split into functions, and takes what stands
+// in front of it for nothing: hence hide_origin.
 inline coro_core* coro_core::of_frame(void* frame) noexcept {
-  return std::launder(reinterpret_cast<coro_core*>(static_cast<std::byte*>(frame) - core_space));
+  return std::launder(reinterpret_cast<coro_core*>(static_cast<std::byte*>(hide_origin(frame)) - core_space));
 }
 
 /// The running task, for an await that is about to suspend. Errors: std::runtime_error outside a task.

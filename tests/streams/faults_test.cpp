@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: BSL-1.0
+// Streams when system calls fail, are interrupted or come back short: F1–F4, F14, F22.
+#include "io/fake_names.hpp"
+#include "streams/stream_test.hpp"
+#include "support/sys_faults.hpp"
+
+#include <initializer_list>
+
+namespace {
+
+using namespace stream_test;
+using test::sys_faults;
+using test::sys::table;
+
+coroutine<> echo(stream_reader reader, stream_writer writer) {
+  while (true) {
+    std::string data = co_await reader.read(4096);
+    if (data.empty()) break;
+    co_await writer.write_all(data);
+  }
+}
+
+/// A server, a client, a few kilobytes there and back: true if they came back.
+coroutine<bool> converse() {
+  server s = co_await start_server(echo, "127.0.0.1", 0);
+  connection c = co_await open_connection("127.0.0.1", s.port());
+  std::string text;
+  for (int i = 0; i < 1000; ++i) text += std::to_string(i) + " ";
+  c.writer.write(text);
+  co_await c.writer.drain();
+  c.writer.write_eof();
+  std::string back = co_await c.reader.read();
+  co_await c.writer.aclose();
+  co_await s.shutdown(60s);
+  co_return back == text;
+}
+
+coroutine<> conversation() {
+  const bool came_back = co_await converse();
+  EXPECT_TRUE(came_back);
+}
+
+TEST(StreamFaults, DoNotMindInterruptedCalls) {  // F1
+  run_clean([]() -> coroutine<> {
+    sys_faults faults;
+    faults.fail<&table::recv>(EINTR, 1, 2);
+    faults.fail<&table::send>(EINTR, 1, 2);
+    faults.fail<&table::accept4>(EINTR, 1, 2);
+    faults.fail<&table::epoll_wait>(EINTR, 1, 2);
+    faults.fail<&table::epoll_pwait2>(EINTR, 1, 2);
+    co_await conversation();
+  });
+}
+
+TEST(StreamFaults, DoNotMindReadinessThatWasNone) {  // F14
+  run_clean([]() -> coroutine<> {
+    sys_faults faults;
+    faults.fail<&table::accept4>(EAGAIN);
+    co_await conversation();
+  });
+}
+
+TEST(StreamFaults, DoNotMindShortReadsAndWrites) {  // F14
+  for (const std::size_t most : {1u, 7u, 1000u}) {
+    run_clean([most]() -> coroutine<> {
+      sys_faults faults;
+      faults.shorten(most);
+      co_await conversation();
+    });
+  }
+}
+
+TEST(StreamFaults, PassOverConnectionsThatWereGivenUp) {  // F4
+  run_clean([]() -> coroutine<> {
+    sys_faults faults;
+    faults.fail<&table::accept4>(ECONNABORTED, 1, 5);
+    co_await conversation();
+  });
+}
+
+TEST(StreamFaults, TellOnceThatDescriptorsHaveRunOutAndGoOn) {  // F2
+  run_clean([]() -> coroutine<> {
+    sys_faults faults;
+    faults.fail<&table::accept4>(EMFILE);
+    const auto before = std::chrono::steady_clock::now();
+    co_await conversation();
+    EXPECT_GE(std::chrono::steady_clock::now() - before, 1s) << "after the pause";
+    const std::vector<std::string> told = std::exchange(reports(), {});
+    EXPECT_EQ(told, std::vector<std::string>{"accept() failed for want of system resources; accepting pauses"});
+  });
+}
+
+TEST(StreamFaults, SendTheWritesOfATurnInOneCall) {
+  run_clean([]() -> coroutine<> {
+    ends e = co_await make_ends();
+    sys_faults faults;
+    faults.watch<&table::send>();
+    for (int i = 0; i < 16; ++i) e.client.writer.write("0123456789012345678901234567890123456789");
+    std::string all = co_await e.served.reader.readexactly(640);
+    EXPECT_EQ(faults.count<&table::send>(), 1);
+    e.client.writer.write("and ");
+    co_await e.client.writer.drain();
+    EXPECT_EQ(faults.count<&table::send>(), 2) << "drain() does not wait for the end of the turn";
+    all = co_await e.served.reader.readexactly(4);
+  });
+}
+
+TEST(StreamFaults, NeedTwoCallsForEachSideOfARoundTrip) {  // performance row 7
+  run_clean([]() -> coroutine<> {
+    server s = co_await start_server(echo, "127.0.0.1", 0);
+    connection c = co_await open_connection("127.0.0.1", s.port());
+    for (int i = 0; i < 2; ++i) {
+      co_await c.writer.write_all("warm");
+      std::string back = co_await c.reader.readexactly(4);
+    }
+    sys_faults faults;
+    faults.watch<&table::recv>();
+    faults.watch<&table::send>();
+    faults.watch<&table::epoll_ctl>();
+    for (int i = 0; i < 10; ++i) {
+      co_await c.writer.write_all("ping");
+      std::string back = co_await c.reader.readexactly(4);
+    }
+    EXPECT_EQ(faults.count<&table::send>(), 20);
+    EXPECT_EQ(faults.count<&table::recv>(), 20) << "no call only to hear EAGAIN";
+    EXPECT_EQ(faults.count<&table::epoll_ctl>(), 0);
+    co_await c.writer.aclose();
+    co_await s.shutdown(60s);
+  });
+}
+
+TEST(StreamFaults, ResolveInAnotherThreadAndMayBeCancelledThere) {  // F22
+  run_clean([]() -> coroutine<> {
+    sys_faults faults;
+    io_test::fake_names names(faults);
+    names.add("host.test", {"::1", "127.0.0.1"});
+    server s = co_await start_server(echo, "127.0.0.1", 0);
+    connection c = co_await open_connection("host.test", s.port());
+    EXPECT_EQ(c.writer.peername().host(), "127.0.0.1");
+    c.writer.abort();
+
+    names.hang();
+    std::vector<task<connection>> hung;
+    for (int i = 0; i < 20; ++i) hung.push_back(create_task(open_connection("host.test", s.port())));
+    task<server> starting = create_task(start_server(echo, "host.test", 0));
+    co_await turns(5);
+    for (auto& t : hung) t.cancel();
+    starting.cancel();
+    for (auto& t : hung) {
+      outcome<> end = co_await as_outcome(any_task(t));
+      EXPECT_TRUE(t.cancelled());
+    }
+    outcome<> end = co_await as_outcome(any_task(starting));
+    names.let_go();
+    names.fail("host.test", EAI_AGAIN);
+    outcome<connection> failed = co_await as_outcome(open_connection("host.test", s.port()));
+    EXPECT_EQ(text_of(failed.exception()),
+              "cannot resolve 'host.test': Temporary failure in name resolution");
+    EXPECT_THROW(std::rethrow_exception(failed.exception()), asyncio::gai_error);
+    co_await s.shutdown(60s);
+    reports().clear();
+  });
+}
+
+/// The conversation with the n-th call of one kind failing, for every n and each of these errors, until n is beyond the
+/// last call. Whatever comes of it: it ends, and nothing stays open.
+template <auto Member>
+void sweep(const char* name, std::initializer_list<int> errors) {
+  for (const int error : errors) {
+    int n = 1;
+    for (bool failed = true; failed && n < 200; ++n) {
+      SCOPED_TRACE(std::string(name) + " number " + std::to_string(n) + ": " + std::to_string(error));
+      run_clean([&]() -> coroutine<> {
+        sys_faults faults;
+        faults.fail<Member>(error, n);
+        task<bool> talk = create_task(converse());
+        auto bounded = [&talk]() -> coroutine<> { co_await as_outcome(talk); };
+        try {
+          co_await wait_for(bounded(), 3s);
+        } catch (const timeout_error&) {
+          ADD_FAILURE() << "it hangs";
+        }
+        failed = faults.count<Member>() >= n;
+        reports().clear();
+      });
+    }
+    EXPECT_GT(n, 1) << name;
+  }
+}
+
+TEST(StreamFaultSweep, Socket) { sweep<&table::socket>("socket", {EMFILE, ENFILE, ENOMEM, EAFNOSUPPORT}); }
+TEST(StreamFaultSweep, Bind) { sweep<&table::bind>("bind", {EADDRINUSE, EADDRNOTAVAIL, EACCES}); }
+TEST(StreamFaultSweep, Listen) { sweep<&table::listen>("listen", {EADDRINUSE}); }
+TEST(StreamFaultSweep, Connect) { sweep<&table::connect>("connect", {ENETUNREACH, ETIMEDOUT, EACCES, EADDRNOTAVAIL}); }
+TEST(StreamFaultSweep, EpollControl) { sweep<&table::epoll_ctl>("epoll_ctl", {ENOMEM, ENOSPC}); }
+TEST(StreamFaultSweep, Send) { sweep<&table::send>("send", {EPIPE, ECONNRESET, ENOBUFS}); }
+TEST(StreamFaultSweep, Receive) { sweep<&table::recv>("recv", {ECONNRESET, ETIMEDOUT, ENOMEM}); }
+TEST(StreamFaultSweep, SetOption) { sweep<&table::setsockopt>("setsockopt", {EINVAL}); }
+TEST(StreamFaultSweep, SocketName) { sweep<&table::getsockname>("getsockname", {ENOBUFS}); }
+
+}  // namespace

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 #include <asyncio/awaitable.hpp>
-#include <asyncio/detail/unique_ptr.hpp>
+#include <asyncio/detail/smart_pointers.hpp>
 #include <asyncio/future.hpp>
 #include <asyncio/task.hpp>
 #include <asyncio/time.hpp>

@@ -37,7 +37,7 @@ class permits {
  private:
   friend class permit_wait;
   void call_next() noexcept {
-    if (promised_ < free_ && line_.call_first()) ++promised_;
+    while (promised_ < free_ && line_.call_first()) ++promised_;
   }
   std::size_t free_;          // the promised ones included
   std::size_t promised_ = 0;  // how many have been called and have not come yet
@@ -61,6 +61,7 @@ class [[nodiscard("it must be awaited: co_await x.acquire()")]] permit_wait : pu
     permits& from = *static_cast<permit_wait&>(p).from_;
     --from.promised_;
     --from.free_;
+    from.call_next();  // those who queued up behind p while more than one permit was free
     return true;
   }
   static void cancelled_when_called(parked& p) noexcept {

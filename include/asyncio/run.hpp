@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
-#include <asyncio/detail/unique_ptr.hpp>
+#include <asyncio/detail/smart_pointers.hpp>
 #include <asyncio/event_loop.hpp>
 
 #include <type_traits>

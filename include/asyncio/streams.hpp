@@ -3,6 +3,7 @@
 #include <asyncio/awaitable.hpp>
 #include <asyncio/bytes.hpp>
 #include <asyncio/coroutine.hpp>
+#include <asyncio/detail/smart_pointers.hpp>
 #include <asyncio/net.hpp>
 #include <asyncio/time.hpp>
 
@@ -10,7 +11,6 @@
 #include <cstddef>
 #include <exception>
 #include <iterator>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>

@@ -5,6 +5,7 @@
 #include "coro/coro.hpp"
 
 #include <cxxabi.h>
+#include <atomic>
 #include <cstdlib>
 #include <stdexcept>
 #include <typeinfo>

@@ -44,7 +44,7 @@ socket_address socket_address::unix_path(std::string_view path) {
   native.sun_family = AF_UNIX;
   std::memcpy(native.sun_path, path.data(), path.size());
   const std::size_t size = path_offset + path.size() + (abstract ? 0 : 1);
-  return io::address_of(reinterpret_cast<const sockaddr*>(&native), static_cast<socklen_t>(size));
+  return io::address_of(&native, static_cast<socklen_t>(size));
 }
 
 address_family socket_address::family() const noexcept {
@@ -115,7 +115,7 @@ std::exception_ptr os_exception(int error, const std::string& text) noexcept {
   return std::make_exception_ptr(os_error(error, text));
 }
 
-socket_address address_of(const sockaddr* data, socklen_t size) noexcept {
+socket_address address_of(const void* data, socklen_t size) noexcept {
   socket_address a;
   const socklen_t known = size < sizeof(sockaddr_storage) ? size : static_cast<socklen_t>(sizeof(sockaddr_storage));
   std::memcpy(address_access::data(a), data, known);
@@ -153,7 +153,7 @@ std::optional<socket_address> parse_inet6(const std::string& host, int port) {
     native.sin6_scope_id = scope_of(host.substr(percent + 1));
     if (native.sin6_scope_id == 0) return std::nullopt;
   }
-  return address_of(reinterpret_cast<const sockaddr*>(&native), sizeof native);
+  return address_of(&native, sizeof native);
 }
 
 }  // namespace
@@ -167,7 +167,7 @@ std::optional<socket_address> parse_numeric(std::string_view host, int port, add
   native.sin_family = AF_INET;
   native.sin_port = htons(static_cast<std::uint16_t>(port));
   if (inet_pton(AF_INET, text.c_str(), &native.sin_addr) != 1) return std::nullopt;
-  return address_of(reinterpret_cast<const sockaddr*>(&native), sizeof native);
+  return address_of(&native, sizeof native);
 }
 
 void check_port(int port) {

@@ -25,7 +25,8 @@ namespace asyncio::io {
 
 using detail::address_access;
 
-socket_address address_of(const sockaddr* data, socklen_t size) noexcept;
+/// From a sockaddr of any kind, at any alignment.
+socket_address address_of(const void* data, socklen_t size) noexcept;
 
 /// AF_…
 int native_family(address_family family) noexcept;

@@ -12,17 +12,16 @@ namespace sys = kernel::sys;
 
 std::vector<socket_address> interleave(std::vector<socket_address> addresses, std::size_t first_count) {
   if (first_count == 0 || addresses.empty()) return addresses;
-  const address_family first = addresses.front().family();
-  const auto others = std::stable_partition(addresses.begin(), addresses.end(),
-                                            [&](const socket_address& a) { return a.family() == first; });
-  std::vector<socket_address> ordered;
+  std::vector<socket_address> first, others, ordered;
+  for (const socket_address& a : addresses)
+    (a.family() == addresses.front().family() ? first : others).push_back(a);
   ordered.reserve(addresses.size());
-  auto own = addresses.begin();
-  auto other = others;
-  for (std::size_t n = 1; n < first_count && own != others; ++n) ordered.push_back(*own++);
-  while (own != others || other != addresses.end()) {
-    if (own != others) ordered.push_back(*own++);
-    if (other != addresses.end()) ordered.push_back(*other++);
+  auto own = first.begin();
+  auto other = others.begin();
+  for (std::size_t n = 1; n < first_count && own != first.end(); ++n) ordered.push_back(*own++);
+  while (own != first.end() || other != others.end()) {
+    if (own != first.end()) ordered.push_back(*own++);
+    if (other != others.end()) ordered.push_back(*other++);
   }
   return ordered;
 }

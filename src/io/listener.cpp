@@ -115,7 +115,7 @@ void listener::take(std::int64_t result) noexcept {
     if (closed_ || home_.closed()) return;
     shortage_told_ = false;
     lost_in_a_row_ = 0;
-    user_->accepted(std::move(fd), address_of(reinterpret_cast<const sockaddr*>(&peer_), accept_.address_size));
+    user_->accepted(std::move(fd), address_of(&peer_, accept_.address_size));
     return;
   }
   const int error = static_cast<int>(-result);

@@ -52,7 +52,7 @@ void stream_transport::close_descriptor() noexcept {
 }
 
 socket_address stream_transport::peer() const noexcept {
-  if (peer_size_ != 0) return address_of(reinterpret_cast<const sockaddr*>(peer_.data()), peer_size_);
+  if (peer_size_ != 0) return address_of(peer_.data(), peer_size_);
   return fd_ < 0 ? socket_address() : peer_address(fd_);
 }
 

@@ -8,13 +8,13 @@ namespace asyncio::detail {
 
 void future_core::merge_last_local() noexcept {
   merged = true;
-  const std::int32_t before = shared_refs.fetch_or(merged_bit, std::memory_order_acq_rel);
+  const std::int32_t before = shared_refs.fetch_or(merged_bit, order::acq_rel);
   const bool nobody_left = (before >> 2) == 0 && (before & queued_bit) == 0;
   if (nobody_left) kind->free(this);
 }
 
 void future_core::release_shared() noexcept {
-  std::int32_t before = shared_refs.load(std::memory_order_relaxed);
+  std::int32_t before = shared_refs.load(order::relaxed);
   std::int32_t after;
   bool hand_over;
   do {
@@ -23,7 +23,7 @@ void future_core::release_shared() noexcept {
     const bool wants_owner = (before & merged_bit) != 0 ? count == 0 : count < 0;
     hand_over = wants_owner && (before & queued_bit) == 0;
     if (hand_over) after |= queued_bit;
-  } while (!shared_refs.compare_exchange_weak(before, after, std::memory_order_acq_rel, std::memory_order_relaxed));
+  } while (!shared_refs.compare_exchange_weak(before, after, order::acq_rel, order::relaxed));
   if (hand_over) home->hand_over(this);
 }
 
@@ -34,7 +34,7 @@ void future_core::take_back() noexcept {
     change += static_cast<std::int32_t>(local_refs) * one + merged_bit;
     local_refs = 0;
   }
-  const std::int32_t after = shared_refs.fetch_add(change, std::memory_order_acq_rel) + change;
+  const std::int32_t after = shared_refs.fetch_add(change, order::acq_rel) + change;
   if ((after >> 2) == 0) kind->free(this);
 }
 

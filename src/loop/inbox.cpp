@@ -10,53 +10,53 @@ constinit thread_local thread_state here{};
 
 namespace {
 op closed_op;
-std::atomic<std::size_t> inboxes{0};
+atomic_cell<std::size_t> inboxes{0};
 }  // namespace
 
 op* inbox::closed_mark() noexcept { return &closed_op; }
 
 inbox::inbox(loop_core& loop, int wake_fd, void (*wake)(int) noexcept, void (*close_fd)(int) noexcept) noexcept
     : owner_(&here), loop_(&loop), wake_fd_(wake_fd), wake_(wake), close_fd_(close_fd) {
-  inboxes.fetch_add(1, std::memory_order_relaxed);
+  inboxes.fetch_add(1, order::relaxed);
   drop_op_.done = &inbox::take_back_dropped;
   drop_op_.box = this;
 }
 
 inbox::~inbox() {
   // A poster whose op was already run may still be on its way out of post().
-  while (posting_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
+  while (posting_.load(order::acquire) != 0) std::this_thread::yield();
   close_fd_(wake_fd_);
-  inboxes.fetch_sub(1, std::memory_order_relaxed);
+  inboxes.fetch_sub(1, order::relaxed);
 }
 
-std::size_t inbox::count() noexcept { return inboxes.load(std::memory_order_relaxed); }
+std::size_t inbox::count() noexcept { return inboxes.load(order::relaxed); }
 
 bool inbox::post(op* node) noexcept {
-  posting_.fetch_add(1, std::memory_order_relaxed);
+  posting_.fetch_add(1, order::relaxed);
   bool taken = true;
-  op* head = head_.load(std::memory_order_acquire);
+  op* head = head_.load(order::acquire);
   do {
     if (head == closed_mark()) {
       taken = false;
       break;
     }
     node->next = head;
-  } while (!head_.compare_exchange_weak(head, node, std::memory_order_seq_cst, std::memory_order_acquire));
+  } while (!head_.compare_exchange_weak(head, node, order::seq_cst, order::acquire));
   if (taken) wake();
-  posting_.fetch_sub(1, std::memory_order_release);
+  posting_.fetch_sub(1, order::release);
   return taken;
 }
 
 void inbox::wake() noexcept {
-  if (sleeping_.load(std::memory_order_seq_cst) && sleeping_.exchange(false, std::memory_order_seq_cst))
+  if (sleeping_.load(order::seq_cst) && sleeping_.exchange(false, order::seq_cst))
     wake_(wake_fd_);
 }
 
 void inbox::hand_over(future_core* core) noexcept {
-  future_core* first = dropped_.load(std::memory_order_relaxed);
+  future_core* first = dropped_.load(order::relaxed);
   do {
     core->next_dropped = first;
-  } while (!dropped_.compare_exchange_weak(first, core, std::memory_order_seq_cst, std::memory_order_relaxed));
+  } while (!dropped_.compare_exchange_weak(first, core, order::seq_cst, order::relaxed));
   // Every change from empty to non-empty posts drop_op_ once, and every run of drop_op_ empties the list once: so only
   // the thread that found it empty posts, and its core stays listed (and the inbox alive) until that post is in.
   if (first == nullptr && !post(&drop_op_)) take_back_dropped(&drop_op_);
@@ -64,7 +64,7 @@ void inbox::hand_over(future_core* core) noexcept {
 
 void inbox::take_back_dropped(op* self) noexcept {
   inbox* box = static_cast<drop_op*>(self)->box;
-  future_core* core = box->dropped_.exchange(nullptr, std::memory_order_seq_cst);
+  future_core* core = box->dropped_.exchange(nullptr, order::seq_cst);
   while (core != nullptr) {
     future_core* next = core->next_dropped;
     core->take_back();
@@ -73,7 +73,7 @@ void inbox::take_back_dropped(op* self) noexcept {
 }
 
 void inbox::drain(op_queue& to) noexcept {
-  op* newest = head_.exchange(nullptr, std::memory_order_acquire);
+  op* newest = head_.exchange(nullptr, order::acquire);
   op* oldest_first = nullptr;
   while (newest != nullptr) {
     op* older = newest->next;
@@ -89,16 +89,16 @@ void inbox::drain(op_queue& to) noexcept {
 }
 
 bool inbox::begin_sleep() noexcept {
-  sleeping_.store(true, std::memory_order_seq_cst);
-  if (head_.load(std::memory_order_seq_cst) == nullptr) return true;
-  sleeping_.store(false, std::memory_order_relaxed);
+  sleeping_.store(true, order::seq_cst);
+  if (head_.load(order::seq_cst) == nullptr) return true;
+  sleeping_.store(false, order::relaxed);
   return false;
 }
 
 void inbox::close(op_queue& rest) noexcept {
   loop_ = nullptr;
-  owner_.store(nullptr, std::memory_order_release);
-  op* newest = head_.exchange(closed_mark(), std::memory_order_acq_rel);
+  owner_.store(nullptr, order::release);
+  op* newest = head_.exchange(closed_mark(), order::acq_rel);
   op_queue reversed;
   while (newest != nullptr && newest != closed_mark()) {
     op* older = newest->next;
@@ -118,7 +118,7 @@ void inbox::close(op_queue& rest) noexcept {
 }
 
 void inbox::drop_user_of_closed() noexcept {
-  if (users_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  if (users_.fetch_sub(1, order::acq_rel) == 1) delete this;
 }
 
 }  // namespace asyncio::detail

@@ -4,7 +4,6 @@
 #include <asyncio/detail/pool.hpp>
 #include <asyncio/detail/shared_text.hpp>
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -62,7 +61,7 @@ struct future_core {
   waiter* waiters = nullptr;                  ///< circular; the first to be notified
   std::exception_ptr error;
   shared_text cancel_message;
-  std::atomic<std::int32_t> shared_refs{0};
+  atomic_cell<std::int32_t> shared_refs{0};
   std::uint32_t local_refs = 1;
   std::uint32_t block_size = 0;
   future_state state = future_state::pending;
@@ -78,7 +77,7 @@ struct future_core {
     if (home->owned_here() && !merged)
       ++local_refs;
     else
-      shared_refs.fetch_add(one, std::memory_order_relaxed);
+      shared_refs.fetch_add(one, order::relaxed);
   }
   void release() noexcept {
     if (home->owned_here()) [[likely]]
@@ -90,7 +89,7 @@ struct future_core {
     if (merged) [[unlikely]]
       return release_shared();
     if (--local_refs != 0) return;
-    if (shared_refs.load(std::memory_order_acquire) == 0) [[likely]]
+    if (shared_refs.load(order::acquire) == 0) [[likely]]
       kind->free(this);
     else
       merge_last_local();
@@ -169,7 +168,7 @@ struct future_core {
   [[noreturn]] void throw_no_result();
   /// Is there no other reference than the caller's own?  Thread: the loop's.
   bool only_reference() const noexcept {
-    return !merged && local_refs == 1 && shared_refs.load(std::memory_order_acquire) == 0;
+    return !merged && local_refs == 1 && shared_refs.load(order::acquire) == 0;
   }
   /// The owner takes what another thread handed over: merges the counts, or frees what nobody refers to any more.
   void take_back() noexcept;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
+#include <asyncio/detail/atomic.hpp>
 #include <asyncio/detail/op.hpp>
 
-#include <atomic>
 #include <cstddef>
 
 namespace asyncio::detail {
@@ -43,11 +43,11 @@ class inbox {
   inbox& operator=(const inbox&) = delete;
 
   /// Is the calling thread the loop's?  Thread: any.
-  bool owned_here() const noexcept { return owner_.load(std::memory_order_acquire) == &here; }
-  bool closed() const noexcept { return owner_.load(std::memory_order_acquire) == nullptr; }
+  bool owned_here() const noexcept { return owner_.load(order::acquire) == &here; }
+  bool closed() const noexcept { return owner_.load(order::acquire) == nullptr; }
   /// The loop; null once it is closed.  Thread: the loop's, or any after close.
   loop_core* loop() const noexcept { return loop_; }
-  void take_ownership() noexcept { owner_.store(&here, std::memory_order_release); }
+  void take_ownership() noexcept { owner_.store(&here, order::release); }
 
   /// Gives `node` to the loop: it is run in the next turn. False: the loop is closed, the node is still the caller's.
   /// Thread: any.
@@ -58,12 +58,12 @@ class inbox {
   /// Makes a sleeping loop look around.  Thread: any.
   void wake() noexcept;
 
-  bool has_mail() const noexcept { return head_.load(std::memory_order_relaxed) != nullptr; }
+  bool has_mail() const noexcept { return head_.load(order::relaxed) != nullptr; }
   /// Appends what was posted to `to`, oldest first.  Thread: the loop's.
   void drain(op_queue& to) noexcept;
   /// Announces that the loop is about to sleep. False: there is mail, do not.
   bool begin_sleep() noexcept;
-  void end_sleep() noexcept { sleeping_.store(false, std::memory_order_relaxed); }
+  void end_sleep() noexcept { sleeping_.store(false, order::relaxed); }
   int wake_fd() const noexcept { return wake_fd_; }
 
   /// Shuts the door; what was posted last goes to `rest`.  Thread: the loop's.
@@ -72,17 +72,17 @@ class inbox {
   /// Counted users: the loop itself and every live future, task and handle of it.
   /// Thread of both: the loop's, or any once it is closed.
   void add_user_of_owner() noexcept {
-    users_.store(users_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    users_.store(users_.load(order::relaxed) + 1, order::relaxed);
   }
   void add_user() noexcept {
     if (owned_here()) [[likely]]
-      users_.store(users_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+      users_.store(users_.load(order::relaxed) + 1, order::relaxed);
     else
-      users_.fetch_add(1, std::memory_order_relaxed);
+      users_.fetch_add(1, order::relaxed);
   }
   void drop_user() noexcept {
     if (owned_here()) [[likely]]  // the loop is a user too, so this is not the last one
-      users_.store(users_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+      users_.store(users_.load(order::relaxed) - 1, order::relaxed);
     else
       drop_user_of_closed();
   }
@@ -99,14 +99,14 @@ class inbox {
     inbox* box = nullptr;
   };
 
-  std::atomic<thread_state*> owner_;
+  atomic_cell<thread_state*> owner_;
   loop_core* loop_;
-  std::atomic<op*> head_{nullptr};
-  std::atomic<future_core*> dropped_{nullptr};  // its first entry posts drop_op_, which takes them all
+  atomic_cell<op*> head_{nullptr};
+  atomic_cell<future_core*> dropped_{nullptr};  // its first entry posts drop_op_, which takes them all
   drop_op drop_op_;
-  std::atomic<bool> sleeping_{false};
-  std::atomic<std::size_t> users_{1};  // written without RMW by the owner while there is one
-  std::atomic<int> posting_{0};        // threads inside post(): the destructor waits for them
+  atomic_cell<bool> sleeping_{false};
+  atomic_cell<std::size_t> users_{1};  // written without RMW by the owner while there is one
+  atomic_cell<int> posting_{0};        // threads inside post(): the destructor waits for them
   int wake_fd_;
   void (*wake_)(int) noexcept;
   void (*close_fd_)(int) noexcept;

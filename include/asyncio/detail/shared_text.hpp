@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
-#include <atomic>
+#include <asyncio/detail/atomic.hpp>
+
 #include <string>
 #include <utility>
 
@@ -13,7 +14,7 @@ class shared_text {
   shared_text() noexcept = default;
   explicit shared_text(std::string text) : block_(text.empty() ? nullptr : new block{{1}, std::move(text)}) {}
   shared_text(const shared_text& other) noexcept : block_(other.block_) {
-    if (block_ != nullptr) block_->uses.fetch_add(1, std::memory_order_relaxed);
+    if (block_ != nullptr) block_->uses.fetch_add(1, order::relaxed);
   }
   shared_text(shared_text&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
   shared_text& operator=(shared_text other) noexcept {
@@ -21,7 +22,7 @@ class shared_text {
     return *this;
   }
   ~shared_text() {
-    if (block_ != nullptr && block_->uses.fetch_sub(1, std::memory_order_acq_rel) == 1) delete block_;
+    if (block_ != nullptr && block_->uses.fetch_sub(1, order::acq_rel) == 1) delete block_;
   }
 
   const std::string& str() const noexcept { return block_ != nullptr ? block_->text : none(); }
@@ -29,7 +30,7 @@ class shared_text {
 
  private:
   struct block {
-    std::atomic<int> uses;
+    atomic_cell<int> uses;
     std::string text;
   };
   static const std::string& none() noexcept;

@@ -44,7 +44,8 @@ struct done_callback : waiter, op {
 callback_token link_done_callback(future_core* core, done_callback* node);
 bool unlink_done_callback(future_core* core, callback_token token);
 event_loop& face_of(future_core* core);
-inbox& home_of(event_loop& loop) noexcept;
+/// Errors: std::runtime_error in a wrong thread.
+inbox& home_of(event_loop& loop);
 [[noreturn]] void throw_empty_handle();
 [[noreturn]] void throw_task_result();
 [[noreturn]] void throw_other_loop();

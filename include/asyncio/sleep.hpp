@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 #include <asyncio/coroutine.hpp>
+#include <asyncio/errors.hpp>
 #include <asyncio/outcome.hpp>
 #include <asyncio/time.hpp>
 

@@ -287,7 +287,11 @@ loop_core& running_loop() {
   return *here.loop;
 }
 
-inbox& home_of(event_loop& loop) noexcept { return loop.core().box(); }
+inbox& home_of(event_loop& loop) {
+  inbox& box = loop.core().box();
+  if (!box.owned_here() && !box.closed()) future_core::throw_wrong_thread(box, "future()");
+  return box;
+}
 
 void run_until_done(event_loop& loop, future_core* core) {
   coro::run_until_done_or_stopped(loop, core);

@@ -66,7 +66,11 @@ event_loop& runner::get_loop() {
 
 void runner::close() {
   if (closed_) return;
-  if (loop_ != nullptr) loop_->close();
+  if (loop_ != nullptr) {
+    coro::cancel_all_tasks(*loop_);
+    loop_->run_once(timedelta());  // what was scheduled before is still called
+    loop_->close();
+  }
   loop_.reset();
   closed_ = true;
 }

@@ -252,7 +252,7 @@ TEST(Queue, join_waits_until_every_item_has_been_dealt_with) {
     q.shutdown();
     co_await t;
   });
-  EXPECT_EQ(happened.seen(), (lines{"3000 second joiner", "3000 joined"}));
+  EXPECT_EQ(happened.seen(), (lines{"3000 joined", "3000 second joiner"}));
 }
 
 // S156

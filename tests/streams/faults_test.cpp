@@ -174,7 +174,7 @@ void sweep(const char* name, std::initializer_list<int> errors) {
         sys_faults faults;
         faults.fail<Member>(error, n);
         task<bool> talk = create_task(converse());
-        auto bounded = [&talk]() -> coroutine<> { co_await as_outcome(talk); };
+        auto bounded = [&talk]() -> coroutine<> { outcome<bool> end = co_await as_outcome(talk); };
         try {
           co_await wait_for(bounded(), 3s);
         } catch (const timeout_error&) {

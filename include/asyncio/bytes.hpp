@@ -22,7 +22,8 @@ concept byte_range = requires(C& c) {
 };
 
 template <class C>
-concept writable_byte_range = byte_range<C> && !std::is_const_v<std::remove_pointer_t<decltype(std::data(std::declval<C&>()))>>;
+concept writable_byte_range =
+    byte_range<C> && !std::is_const_v<std::remove_pointer_t<decltype(std::data(std::declval<C&>()))>>;
 
 }  // namespace detail
 

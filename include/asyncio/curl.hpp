@@ -74,6 +74,8 @@ struct download_options {
   std::optional<timedelta> stall_timeout = timedelta(std::chrono::seconds(60));
   bool follow_redirects = true;
   int max_redirects = 20;
+  /// The proxy that the environment names (https_proxy, no_proxy, …); false = directly, whatever that says.
+  bool use_proxy = true;
   std::string_view user_agent = "asyncio-cpp";
   /// A PEM file of the authorities to trust in place of the system's.
   std::string_view ca_file = {};

@@ -90,7 +90,7 @@ struct connection_options {
   std::string_view server_hostname = {};  ///< the name the certificate must have, when it is not `host`; needs ssl
   std::size_t limit = 64 * 1024;          ///< of the reader's buffer: how long a line may be
   address_family family = address_family::unspecified;
-  host_port local_addr = {};              ///< connect from this address
+  host_port local_addr = {};  ///< connect from this address
   /// How long one address may be silent before the next is tried beside it; nullopt: one after the other (RFC 8305).
   std::optional<timedelta> happy_eyeballs_delay = timedelta(std::chrono::milliseconds(250));
   /// How many addresses of the first family come before the families take turns; default 1 with a delay, else 0: the
@@ -98,24 +98,24 @@ struct connection_options {
   std::optional<int> interleave = {};
   std::optional<timedelta> ssl_handshake_timeout = {};
   std::optional<timedelta> ssl_shutdown_timeout = {};
-  int sock = -1;                          ///< a connected stream socket, taken over; instead of host and port
+  int sock = -1;  ///< a connected stream socket, taken over; instead of host and port
 };
 
 /// How start_server() listens and serves.
 struct server_options {
   ssl_arg ssl = {};
-  int backlog = 100;                          ///< connections that wait in the kernel to be accepted
-  bool reuse_port = false;                    ///< SO_REUSEPORT: several processes listen on one port
-  std::size_t limit = 64 * 1024;              ///< of the readers' buffers: how long a line may be
-  bool start_serving = true;                  ///< false: bind only; start_serving() or serve_forever() listens
-  std::optional<bool> reuse_address = {};     ///< SO_REUSEADDR; default true
-  bool keep_alive = false;                    ///< SO_KEEPALIVE
+  int backlog = 100;                       ///< connections that wait in the kernel to be accepted
+  bool reuse_port = false;                 ///< SO_REUSEPORT: several processes listen on one port
+  std::size_t limit = 64 * 1024;           ///< of the readers' buffers: how long a line may be
+  bool start_serving = true;               ///< false: bind only; start_serving() or serve_forever() listens
+  std::optional<bool> reuse_address = {};  ///< SO_REUSEADDR; default true
+  bool keep_alive = false;                 ///< SO_KEEPALIVE
   address_family family = address_family::unspecified;
-  std::size_t max_connections = 0;            ///< at most so many at a time, more wait unaccepted; 0: no bound
+  std::size_t max_connections = 0;  ///< at most so many at a time, more wait unaccepted; 0: no bound
   std::optional<timedelta> ssl_handshake_timeout = {};
   std::optional<timedelta> ssl_shutdown_timeout = {};
-  bool cleanup_socket = true;                 ///< Unix: remove the path when the server is closed
-  int sock = -1;                              ///< a bound stream socket, taken over; instead of host and port
+  bool cleanup_socket = true;  ///< Unix: remove the path when the server is closed
+  int sock = -1;               ///< a bound stream socket, taken over; instead of host and port
 };
 
 static_assert(std::is_aggregate_v<host_port> && std::is_trivially_copyable_v<host_port>);

@@ -277,7 +277,8 @@ coroutine<connection> open_connection(std::string_view host, int port, connectio
 /// Errors: as open_connection(), with the address that could not be bound.   Python: asyncio.start_server().
 template <class H>
 coroutine<server> start_server(H&& handler, std::string_view host, int port, server_options options = {}) {
-  static_assert(client_handler<H>, "a handler takes stream_reader and stream_writer by value, and is a coroutine function");
+  static_assert(client_handler<H>,
+                "a handler takes stream_reader and stream_writer by value, and is a coroutine function");
   static_assert(closure_has_a_name<H>, ASYNCIO_CLOSURE_SENTENCE);
   if constexpr (client_handler<H> && closure_has_a_name<H>)
     return detail::start_server(

@@ -125,6 +125,7 @@ void transfer::set_options() {
   // loop until that thread's lookup has returned; with it, the thread ends by itself and frees what it holds.
   set(CURLOPT_QUICK_EXIT, 1L);
 #endif
+  if (!wanted.use_proxy) set(CURLOPT_PROXY, "");
   if (!asked_.user_agent.empty()) set(CURLOPT_USERAGENT, asked_.user_agent.c_str());
   if (!asked_.ca_file.empty()) set(CURLOPT_CAINFO, asked_.ca_file.c_str());
   if (wanted.timeout) set(CURLOPT_TIMEOUT_MS, milliseconds_of(*wanted.timeout));

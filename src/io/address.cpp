@@ -26,7 +26,8 @@ socket_address::socket_address(std::string_view numeric_host, int port) {
   io::check_port(port);
   const auto parsed = io::parse_numeric(numeric_host, port, address_family::unspecified);
   if (!parsed)
-    throw std::invalid_argument("'" + std::string(numeric_host) + "' is not an address in numbers, such as 127.0.0.1 or ::1");
+    throw std::invalid_argument("'" + std::string(numeric_host) +
+                                "' is not an address in numbers, such as 127.0.0.1 or ::1");
   *this = *parsed;
 }
 
@@ -71,7 +72,7 @@ std::string socket_address::host() const {
     char interface[IF_NAMESIZE] = {};
     host += '%';
     host += if_indextoname(native.sin6_scope_id, interface) != nullptr ? std::string(interface)
-                                                                      : std::to_string(native.sin6_scope_id);
+                                                                       : std::to_string(native.sin6_scope_id);
   }
   return host;
 }
@@ -110,10 +111,6 @@ std::string socket_address::to_string() const {
 }  // namespace asyncio
 
 namespace asyncio::io {
-
-std::exception_ptr os_exception(int error, const std::string& text) noexcept {
-  return std::make_exception_ptr(os_error(error, text));
-}
 
 socket_address address_of(const void* data, socklen_t size) noexcept {
   socket_address a;
@@ -171,8 +168,7 @@ std::optional<socket_address> parse_numeric(std::string_view host, int port, add
 }
 
 void check_port(int port) {
-  if (port < 0 || port > 65535)
-    throw std::invalid_argument("port must be 0-65535, not " + std::to_string(port));
+  if (port < 0 || port > 65535) throw std::invalid_argument("port must be 0-65535, not " + std::to_string(port));
 }
 
 socket_address local_address(int fd) noexcept {

@@ -13,7 +13,9 @@ namespace asyncio::detail {
 /// What this room sees of a public address.
 struct address_access {
   static sockaddr* data(socket_address& a) noexcept { return reinterpret_cast<sockaddr*>(a.storage_); }
-  static const sockaddr* data(const socket_address& a) noexcept { return reinterpret_cast<const sockaddr*>(a.storage_); }
+  static const sockaddr* data(const socket_address& a) noexcept {
+    return reinterpret_cast<const sockaddr*>(a.storage_);
+  }
   static socklen_t size(const socket_address& a) noexcept { return a.size_; }
   /// At most sizeof(sockaddr_storage).
   static void set_size(socket_address& a, socklen_t size) noexcept { a.size_ = size; }

@@ -13,8 +13,7 @@ namespace sys = kernel::sys;
 std::vector<socket_address> interleave(std::vector<socket_address> addresses, std::size_t first_count) {
   if (first_count == 0 || addresses.empty()) return addresses;
   std::vector<socket_address> first, others, ordered;
-  for (const socket_address& a : addresses)
-    (a.family() == addresses.front().family() ? first : others).push_back(a);
+  for (const socket_address& a : addresses) (a.family() == addresses.front().family() ? first : others).push_back(a);
   ordered.reserve(addresses.size());
   auto own = first.begin();
   auto other = others.begin();
@@ -110,7 +109,7 @@ void connector::start_next() noexcept {
   try {
     while (then_ != nullptr && next_attempt_ < attempt_count_) {
       if (!start_attempt(attempts_[next_attempt_++])) continue;
-      if (then_ != nullptr && next_attempt_ < attempt_count_ && query_.delay) arm_delay();
+      if (then_ != nullptr && next_attempt_ < attempt_count_ && query_.delay) arm_delay(*query_.delay);
       return;
     }
     if (then_ != nullptr && in_flight_ == 0) finish({}, {}, combined_error());
@@ -174,8 +173,7 @@ void connector::settle(attempt& a, std::int64_t result) noexcept {
   int error = static_cast<int>(-result);
   if (error == 0 && local_address(a.socket.get()) == a.target) error = ECONNREFUSED;
   try {
-    if (error != 0)
-      failures_.push_back({error, os_error(error, "cannot connect to " + a.target.to_string()).what()});
+    if (error != 0) failures_.push_back({error, os_error(error, "cannot connect to " + a.target.to_string()).what()});
   } catch (...) {
     finish({}, {}, std::current_exception());
   }
@@ -185,9 +183,9 @@ void connector::settle(attempt& a, std::int64_t result) noexcept {
   finish(std::move(a.socket), a.target, nullptr);
 }
 
-void connector::arm_delay() {
+void connector::arm_delay(timedelta delay) {
   loop::loop& l = home_.get();
-  delay_.deadline = detail::deadline_after(l.now(), *query_.delay);
+  delay_.deadline = detail::deadline_after(l.now(), delay);
   l.add_timer(delay_);
   retain();
 }

@@ -17,7 +17,7 @@ namespace asyncio::io {
 struct connect_query {
   name_query remote;
   std::optional<name_query> local;
-  std::optional<timedelta> delay;  ///< how long an attempt is alone; nullopt: until it failed
+  std::optional<timedelta> delay;      ///< how long an attempt is alone; nullopt: until it failed
   std::size_t first_family_count = 1;  ///< 0: the addresses in the order of the resolver
 };
 
@@ -29,8 +29,7 @@ std::vector<socket_address> interleave(std::vector<socket_address> addresses, st
 class connector final : public counted {
  public:
   /// Called in the loop's thread, once, never from inside start(): a connected socket, or an error.
-  using callback = void (*)(void* context, unique_fd fd, const socket_address& peer,
-                            std::exception_ptr error) noexcept;
+  using callback = void (*)(void* context, unique_fd fd, const socket_address& peer, std::exception_ptr error) noexcept;
 
   /// `query` was checked. Errors: std::system_error, std::bad_alloc.
   static ref<connector> start(loop::loop& l, connect_query query, callback then, void* context);
@@ -68,7 +67,7 @@ class connector final : public counted {
   bool start_attempt(attempt& a);
   void settle(attempt& a, std::int64_t result) noexcept;
   void bind_local(attempt& a) const;
-  void arm_delay();
+  void arm_delay(timedelta delay);
   void disarm_delay() noexcept;
   void close(attempt& a) noexcept;
   void stop_everything() noexcept;
@@ -77,7 +76,7 @@ class connector final : public counted {
 
   home home_;
   connect_query query_;
-  callback then_;                              // null: nobody waits any more
+  callback then_;  // null: nobody waits any more
   void* context_;
   lookup* remote_lookup_ = nullptr;
   lookup* local_lookup_ = nullptr;

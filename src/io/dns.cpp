@@ -65,7 +65,8 @@ void check_name(const std::string& host) {
 
 void check_query(const name_query& query) {
   check_port(query.port);
-  if (query.host.find(':') == std::string::npos) check_name(query.host);
+  if (query.host.find(':') == std::string::npos)
+    check_name(query.host);
   else if (query.host.find('\0') != std::string::npos || query.host.size() > longest_name)
     refuse(query.host, "is no address");
 }
@@ -115,8 +116,8 @@ void lookup::resolve() {
   hints.ai_flags = AI_NUMERICSERV | (query_.passive ? AI_PASSIVE : 0);
   const std::string service = std::to_string(query_.port);
   addrinfo* found = nullptr;
-  const int code = kernel::sys::getaddrinfo(query_.host.empty() ? nullptr : query_.host.c_str(), service.c_str(),
-                                            &hints, &found);
+  const int code =
+      kernel::sys::getaddrinfo(query_.host.empty() ? nullptr : query_.host.c_str(), service.c_str(), &hints, &found);
   const int system_error = errno;
   const std::string text = "cannot resolve '" + base::printable(query_.host) + "'";
   if (code == EAI_SYSTEM) throw os_error(system_error, text);

@@ -35,7 +35,7 @@ class counted {
 
   void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
   void release() noexcept {
-    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy();
   }
 
  protected:
@@ -43,6 +43,7 @@ class counted {
   virtual ~counted() = default;
 
  private:
+  void destroy() noexcept;
   std::atomic<std::uint32_t> references_{1};
 };
 

@@ -63,10 +63,10 @@ class listener final : public counted {
   bool listening_ = false;
   bool paused_ = false;
   bool closed_ = false;
-  bool cancelling_ = false;   // accept_ was cancelled by pause()
+  bool cancelling_ = false;  // accept_ was cancelled by pause()
   bool turn_scheduled_ = false;
   bool shortage_told_ = false;
-  int lost_in_a_row_ = 0;     // connections that could not be accepted since one was
+  int lost_in_a_row_ = 0;  // connections that could not be accepted since one was
   owned<kernel::io_op> accept_;
   owned<detail::op> turn_;
   owned<detail::timer_op> retry_;

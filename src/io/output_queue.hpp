@@ -95,7 +95,10 @@ class output_queue {
   }
 
   void push(chunk* c) noexcept {
-    (first_ == nullptr ? first_ : last_->next) = c;
+    if (last_ == nullptr)
+      first_ = c;
+    else
+      last_->next = c;
     last_ = c;
     ++chunks_;
   }
@@ -112,7 +115,7 @@ class output_queue {
   chunk* first_ = nullptr;
   chunk* last_ = nullptr;
   std::size_t size_ = 0;
-  std::size_t taken_ = 0;   // of the first chunk
+  std::size_t taken_ = 0;  // of the first chunk
   std::size_t chunks_ = 0;
 };
 

@@ -72,7 +72,7 @@ class stream_transport final : public channel {
   int fd_;
   bool congested_ = false;
   bool eof_seen_ = false;
-  bool eof_wanted_ = false;       // write_eof() was called
+  bool eof_wanted_ = false;  // write_eof() was called
   bool eof_sent_ = false;
   bool closing_ = false;
   bool ending_ = false;
@@ -81,8 +81,8 @@ class stream_transport final : public channel {
   channel_user* user_ = nullptr;
   transfer_op recv_;
   transfer_op send_;
-  iovec piece_{};                        // of send_, when the output is one chunk
-  std::unique_ptr<iovec[]> pieces_;      // when it is several
+  iovec piece_{};                    // of send_, when the output is one chunk
+  std::unique_ptr<iovec[]> pieces_;  // when it is several
   plain_op flush_;
   plain_op farewell_;
   output_queue out_;

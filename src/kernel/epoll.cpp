@@ -133,15 +133,15 @@ class epoll_kernel final : public kernel {
 
   int epfd_;
   int wake_fd_;
-  std::vector<record> records_;             // by descriptor
-  op_queue cancelled_;                      // finished by cancel(), for the next wait()
+  std::vector<record> records_;  // by descriptor
+  op_queue cancelled_;           // finished by cancel(), for the next wait()
   std::array<epoll_event, events_a_call> events_;
   int event_count_ = 0;
   int next_event_ = 0;
-  std::unique_ptr<std::byte[]> shared_;     // completions' part, then start()'s part; made at the first need
-  std::size_t shared_used_ = 0;             // of the completions' part, since wait() was entered
-  bool waiting_ = false;                    // inside wait()
-  bool has_guest_ = false;                  // somebody polls epfd_
+  std::unique_ptr<std::byte[]> shared_;  // completions' part, then start()'s part; made at the first need
+  std::size_t shared_used_ = 0;          // of the completions' part, since wait() was entered
+  bool waiting_ = false;                 // inside wait()
+  bool has_guest_ = false;               // somebody polls epfd_
   bool has_pwait2_ = true;
 };
 
@@ -374,8 +374,7 @@ bool epoll_kernel::attempt_accept(io_op& request, record& r) noexcept {
 
 // The second connect() of the same socket tells how the first one went.
 bool epoll_kernel::attempt_connect(io_op& request, record& r) noexcept {
-  const int error =
-      sys::connect(request.fd, reinterpret_cast<const sockaddr*>(request.address), request.address_size);
+  const int error = sys::connect(request.fd, reinterpret_cast<const sockaddr*>(request.address), request.address_size);
   if (error == -EINPROGRESS || error == -EALREADY || error == -EINTR) {
     r.can_write = false;
     return false;

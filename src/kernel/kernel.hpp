@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -38,21 +39,21 @@ enum class io_kind : std::uint8_t {
 /// not mix: the second kind is answered by -EBUSY as long as the first is in flight (recv … accept: until forget()).
 struct io_op : op {
   io_kind kind = io_kind::readable;
-  bool in_flight = false;             ///< start() returned false, done is still to come
-  bool try_only = false;              ///< never in flight: -EAGAIN when it cannot be done at once. So its buffers may
-                                      ///<   belong to a task.
-  bool bounded_reads = false;         ///< recv: a short read does not mean that there is no more (datagrams, AF_UNIX)
+  bool in_flight = false;      ///< start() returned false, done is still to come
+  bool try_only = false;       ///< never in flight: -EAGAIN when it cannot be done at once. So its buffers may
+                               ///<   belong to a task.
+  bool bounded_reads = false;  ///< recv: a short read does not mean that there is no more (datagrams, AF_UNIX)
   int fd = -1;
-  int flags = 0;                      ///< MSG_… for recv and send
-  std::byte* buffer = nullptr;        ///< recv: where to; null: the kernel room's shared buffer, see `data`
-  std::size_t size = 0;               ///< recv: at most so many bytes (0 with a null buffer: as many as fit)
-  const std::byte* data = nullptr;    ///< recv: where the bytes are; in the shared buffer only until done returns,
-                                      ///<   or, when start() returned true, until the next call into the kernel
-  const iovec* iov = nullptr;         ///< send
+  int flags = 0;                    ///< MSG_… for recv and send
+  std::byte* buffer = nullptr;      ///< recv: where to; null: the kernel room's shared buffer, see `data`
+  std::size_t size = 0;             ///< recv: at most so many bytes (0 with a null buffer: as many as fit)
+  const std::byte* data = nullptr;  ///< recv: where the bytes are; in the shared buffer only until done returns,
+                                    ///<   or, when start() returned true, until the next call into the kernel
+  const iovec* iov = nullptr;       ///< send
   int iov_count = 0;
   sockaddr_storage* address = nullptr;  ///< accept: the peer goes here. connect: the target.
   socklen_t address_size = 0;
-  io_op* prev_armed = nullptr;        ///< the backend's own, as the rest
+  io_op* prev_armed = nullptr;  ///< the backend's own, as the rest
   io_op* next_armed = nullptr;
   void (*owner_done)(op*) noexcept = nullptr;
 

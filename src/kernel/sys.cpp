@@ -31,8 +31,7 @@ int make_wake_fd() {
 
 void write_wake_fd(int fd) noexcept {
   const std::uint64_t one = 1;
-  while (sys::write(fd, &one, sizeof one) == -EINTR) {
-  }
+  while (sys::write(fd, &one, sizeof one) == -EINTR) {}
 }
 
 void close_fd(int fd) noexcept { sys::close(fd); }

@@ -34,9 +34,7 @@ Result checked(Result result) noexcept {
 }
 
 inline int socket(int family, int type, int protocol) noexcept { return checked(::socket(family, type, protocol)); }
-inline int bind(int fd, const sockaddr* address, socklen_t size) noexcept {
-  return checked(::bind(fd, address, size));
-}
+inline int bind(int fd, const sockaddr* address, socklen_t size) noexcept { return checked(::bind(fd, address, size)); }
 inline int listen(int fd, int backlog) noexcept { return checked(::listen(fd, backlog)); }
 inline int accept4(int fd, sockaddr* address, socklen_t* size, int flags) noexcept {
   return checked(::accept4(fd, address, size, flags));
@@ -106,12 +104,12 @@ inline std::size_t read_size(std::size_t wanted) noexcept { return wanted; }
 
 }  // namespace direct
 
-#define ASYNCIO_SYS_CALLS(each)                                                                                      \
-  each(socket) each(bind) each(listen) each(accept4) each(connect) each(recv) each(send) each(sendmsg) each(shutdown) \
-  each(close) each(getsockopt) each(setsockopt) each(getsockname) each(getpeername) each(get_status_flags)           \
-  each(set_status_flags) each(epoll_create1) each(epoll_ctl) each(epoll_wait) each(epoll_pwait2) each(eventfd)       \
-  each(read) each(write) each(set_signal_action) each(set_signal_mask) each(getaddrinfo) each(freeaddrinfo)          \
-  each(read_size)
+#define ASYNCIO_SYS_CALLS(each)                                                                                        \
+  each(socket) each(bind) each(listen) each(accept4) each(connect) each(recv) each(send) each(sendmsg) each(shutdown)  \
+      each(close) each(getsockopt) each(setsockopt) each(getsockname) each(getpeername) each(get_status_flags)         \
+          each(set_status_flags) each(epoll_create1) each(epoll_ctl) each(epoll_wait) each(epoll_pwait2) each(eventfd) \
+              each(read) each(write) each(set_signal_action) each(set_signal_mask) each(getaddrinfo)                   \
+                  each(freeaddrinfo) each(read_size)
 
 #if defined(ASYNCIO_TEST_SEAMS)
 
@@ -129,9 +127,9 @@ void install(const table* replacement) noexcept;
 extern constinit std::atomic<const table*> installed;
 inline const table& current() noexcept { return *installed.load(std::memory_order_acquire); }
 
-#define ASYNCIO_SYS_FORWARD(name)      \
-  template <class... A>                \
-  auto name(A... arguments) noexcept { \
+#define ASYNCIO_SYS_FORWARD(name)        \
+  template <class... A>                  \
+  auto name(A... arguments) noexcept {   \
     return current().name(arguments...); \
   }
 ASYNCIO_SYS_CALLS(ASYNCIO_SYS_FORWARD)

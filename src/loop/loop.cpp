@@ -41,6 +41,7 @@ void loop_core::remove_close_hook(close_hook& hook) noexcept {
 namespace asyncio::loop {
 
 namespace {
+constexpr std::uint32_t most_turns_between_looks = 8;
 constexpr std::uint32_t most_turns_between_polls = 64;
 constexpr std::chrono::nanoseconds longest_between_polls{50'000};
 constexpr std::chrono::nanoseconds longest_wait = std::chrono::hours(24);
@@ -125,10 +126,11 @@ run_end loop::run_once(std::optional<std::chrono::nanoseconds> most) {
   return run_end::interrupted;
 }
 
-// One turn. A clock read and a system call are made only when they may matter: nothing is ready, or the last look was
-// long ago (64 turns, fewer when turns are slow), or a timer was added that is due by the clock as last seen.
+// One turn. While something is ready the clock is read every 8th turn, and the kernel asked when 50 us have gone by since
+// the last look or 64 turns since the last time, and then only if somebody waits for it. After a slow look every turn
+// looks, until they are quick again. A timer that was added and is due by the clock as last read is seen at once.
 inline void loop::turn(std::optional<std::chrono::nanoseconds> most) {
-  const bool only_ready = !attention_ && !ready_.empty() && --turns_to_poll_ != 0 && !inbox_->has_mail();
+  const bool only_ready = !attention_ && !ready_.empty() && --turns_to_look_ != 0 && !inbox_->has_mail();
   if (only_ready) [[likely]] {
     run_batch();
     if (attention_) [[unlikely]]
@@ -148,7 +150,7 @@ void loop::look_around(std::optional<std::chrono::nanoseconds> most) {
   if (inbox_->has_mail()) inbox_->drain(ready_);
   if (ready_.empty() && !timers_.any_due(seen_now_))
     poll(stopping_ ? std::chrono::nanoseconds(0) : most);
-  else if (turns_to_poll_ == 0 || --turns_to_poll_ == 0)
+  else if (turns_to_look_ == 0 || --turns_to_look_ == 0)
     poll(std::chrono::nanoseconds(0));
   timers_.collect_due(seen_now_);
   run_batch();
@@ -163,14 +165,13 @@ void loop::poll(std::optional<std::chrono::nanoseconds> most) {
   constexpr std::chrono::nanoseconds no_wait{0};
   const time_point before = clock_->now();
   if (!ready_.empty()) {
-    const bool slow = before - polled_at_ > longest_between_polls;
-    poll_every_ = slow ? std::max(poll_every_ / 2, 1u) : std::min(poll_every_ * 2, most_turns_between_polls);
-    turns_to_poll_ = poll_every_;
-    if (kernel_->in_flight() == 0) {
-      look_at_signals();
-      seen_now_ = polled_at_ = before;
-      return;
-    }
+    const bool slow = before - looked_at_ > longest_between_polls;
+    turns_since_poll_ += look_every_;
+    look_every_ = slow ? 1 : std::min(look_every_ * 2, most_turns_between_looks);
+    turns_to_look_ = look_every_;
+    seen_now_ = looked_at_ = before;
+    look_at_signals();
+    if (kernel_->in_flight() == 0 || (!slow && turns_since_poll_ < most_turns_between_polls)) return;
   }
   if (most != no_wait && inbox_->begin_sleep()) {
     if (!clock_jumps_ || !jump(before, most)) kernel_->wait(wait_limit(before, most), ready_);
@@ -180,8 +181,9 @@ void loop::poll(std::optional<std::chrono::nanoseconds> most) {
   }
   look_at_signals();
   if (inbox_->has_mail()) inbox_->drain(ready_);
-  seen_now_ = polled_at_ = clock_->now();
-  turns_to_poll_ = poll_every_;
+  seen_now_ = looked_at_ = clock_->now();
+  turns_to_look_ = look_every_;
+  turns_since_poll_ = 0;
 }
 
 // How long the kernel may wait: until the earliest timer, at most `most` and a day.

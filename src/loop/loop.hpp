@@ -119,9 +119,10 @@ class loop final : public detail::loop_core {
   stop_op stop_op_;
   op* batch_last_ = nullptr;        // the last op of the present batch
   time_point seen_now_{};           // the clock as last read
-  time_point polled_at_{};          // the clock as last read by poll()
-  std::uint32_t turns_to_poll_ = 1;
-  std::uint32_t poll_every_ = 64;   // turns; halved while they take longer than 50 us together
+  time_point looked_at_{};          // the clock as last read by poll()
+  std::uint32_t turns_to_look_ = 1;
+  std::uint32_t look_every_ = 8;    // turns; 1 while they take longer than 50 us
+  std::uint32_t turns_since_poll_ = 0;
   void (*signal_look_)(void*) noexcept = nullptr;
   void* signal_context_ = nullptr;
   bool attention_ = true;           // the next turn has more to look at than the ready queue

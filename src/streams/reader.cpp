@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <stdexcept>
 
 namespace asyncio {
@@ -55,20 +56,34 @@ class separator_search {
   std::size_t end_ = 0;
 };
 
-enum class line_state { found, too_long, end };
+/// How a search ended: at a separator, at the end of the stream, or beyond the limit.
+struct found_separator {
+  enum state_t : std::uint8_t { found, end, not_found_in_limit, found_too_far };
+  state_t state;
+  std::size_t begin;   // of the separator; not_found_in_limit: no separator begins before here
+  std::size_t behind;  // the first byte after it
+};
 
 /// Reads until the search succeeds, or cannot. Nothing is taken from the buffer.
-coroutine<line_state> find_separator(core_ref core, const char* call, separator_search& search) {
+coroutine<found_separator> find_separator(core_ref core, const char* call, std::vector<std::string> separators) {
+  separator_search search(std::move(separators));
   while (!search.look(core->input().view())) {
-    if (search.looked() > core->limit()) co_return line_state::too_long;
-    if (core->eof()) co_return line_state::end;
+    found_separator none{found_separator::not_found_in_limit, search.looked(), 0};
+    if (none.begin > core->limit()) co_return none;
+    none.state = found_separator::end;
+    if (core->eof()) co_return none;
     if (!core->fetch(call, 0)) {
       core->has_waited();
       co_await core->wait_for_data();
     }
   }
-  co_return search.begin() > core->limit() ? line_state::too_long : line_state::found;
+  found_separator result{found_separator::found, search.begin(), search.end()};
+  if (result.begin > core->limit()) result.state = found_separator::found_too_far;
+  co_return result;
 }
+
+constexpr const char* not_found_text = "Separator is not found, and chunk exceed the limit";
+constexpr const char* too_far_text = "Separator is found, but chunk is longer than limit";
 
 coroutine<std::string> read_some(core_ref core, std::size_t n) {
   if (n == 0) co_return std::string();
@@ -136,27 +151,27 @@ coroutine<std::size_t> read_into_buffer(core_ref core, buffer_view buffer) {
 
 coroutine<std::string> read_until(core_ref core, std::vector<std::string> separators) {
   if (core->used_up_its_turn()) co_await sleep(timedelta());
-  separator_search search(std::move(separators));
-  const line_state state = co_await find_separator(core, "readuntil()", search);
-  if (state == line_state::end) throw incomplete_read_error(core->input().take_all(), std::nullopt);
-  if (state == line_state::found) co_return core->input().take(search.end());
-  if (search.end() == std::string_view::npos)
-    throw limit_overrun_error("Separator is not found, and chunk exceed the limit", search.looked());
-  throw limit_overrun_error("Separator is found, but chunk is longer than limit", search.begin());
+  const found_separator at = co_await find_separator(core, "readuntil()", std::move(separators));
+  if (at.state == found_separator::end) throw incomplete_read_error(core->input().take_all(), std::nullopt);
+  if (at.state == found_separator::found_too_far) throw limit_overrun_error(too_far_text, at.begin);
+  if (at.state == found_separator::not_found_in_limit) throw limit_overrun_error(not_found_text, at.begin);
+  co_return core->input().take(at.behind);
 }
 
 coroutine<std::string> read_line(core_ref core) {
   if (core->used_up_its_turn()) co_await sleep(timedelta());
-  separator_search search({"\n"});
-  const line_state state = co_await find_separator(core, "readline()", search);
-  if (state == line_state::end) co_return core->input().take_all();
-  if (state == line_state::found) co_return core->input().take(search.end());
-  if (search.end() == std::string_view::npos) {
-    core->input().clear();
-    throw std::invalid_argument("Separator is not found, and chunk exceed the limit");
+  std::vector<std::string> newline(1, "\n");
+  const found_separator at = co_await find_separator(core, "readline()", std::move(newline));
+  if (at.state == found_separator::end) co_return core->input().take_all();
+  if (at.state == found_separator::found_too_far) {
+    core->input().drop(at.behind);
+    throw std::invalid_argument(too_far_text);
   }
-  core->input().drop(search.end());
-  throw std::invalid_argument("Separator is found, but chunk is longer than limit");
+  if (at.state == found_separator::not_found_in_limit) {
+    core->input().clear();
+    throw std::invalid_argument(not_found_text);
+  }
+  co_return core->input().take(at.behind);
 }
 
 coroutine<std::optional<std::string>> next_line(core_ref core) {

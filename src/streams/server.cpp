@@ -123,8 +123,8 @@ coroutine<server> serve(std::unique_ptr<detail::client_callback> handler, std::s
       co_await detail::in_place(wait);
       addresses = std::move(wait.addresses);
     }
-    bound = io::bind_listeners(addresses,
-                               {options.reuse_address.value_or(true), options.reuse_port, options.keep_alive});
+    bound =
+        io::bind_listeners(addresses, {options.reuse_address.value_or(true), options.reuse_port, options.keep_alive});
   }
   const streams::serve_options serving{options.backlog, options.limit, options.max_connections};
   server_ref core = server_core::make(face, std::move(handler), std::move(bound), serving);

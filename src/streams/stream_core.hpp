@@ -82,7 +82,7 @@ class stream_core final : public io::counted, private io::channel_user {
   void output_drained() noexcept override;
   void lost(std::exception_ptr error) noexcept override;
 
-  io::ref<io::channel> channel_;   // stays after the loss: for peer()
+  io::ref<io::channel> channel_;  // stays after the loss: for peer()
   read_buffer input_;
   const std::size_t limit_;
   std::byte* target_ = nullptr;
@@ -97,7 +97,7 @@ class stream_core final : public io::counted, private io::channel_user {
   wait_line drain_line_;
   wait_line loss_line_;
   observer* observer_ = nullptr;
-  detail::inbox* box_ = nullptr;   // fed by hand: none
+  detail::inbox* box_ = nullptr;  // fed by hand: none
 };
 
 using core_ref = io::ref<stream_core>;

@@ -28,15 +28,14 @@ class wait_line {
 /// Suspends the task until its line is woken. Lives in the awaiting frame.
 class line_wait final : public detail::wait_base {
  public:
-  explicit line_wait(wait_line& line) noexcept : line_(&line) {}
-  line_wait(line_wait&& other) noexcept : line_(other.line_) {}  // moved only before it waits
+  explicit line_wait(wait_line& line) noexcept : line_(&line) { cancel = &line_wait::cancel_wait; }
+  line_wait(line_wait&& other) noexcept : line_wait(*other.line_) {}  // moved only before it waits
   line_wait& operator=(const line_wait&) = delete;
   ~line_wait() { line_->unlink(*this); }
 
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> frame) {
     task_ = detail::awaiting_task();
-    cancel = &line_wait::cancel_wait;
     line_->link(*this);
     detail::begin_wait(task_, this, frame);
   }

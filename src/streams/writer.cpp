@@ -72,13 +72,9 @@ stream_core& stream_writer::core(const char* call) const {
   return *core_;
 }
 
-void stream_writer::write(bytes_view data) {
-  core("stream_writer.write()").channel()->write(std::string_view(data));
-}
+void stream_writer::write(bytes_view data) { core("stream_writer.write()").channel()->write(std::string_view(data)); }
 
-void stream_writer::write_string(std::string data) {
-  core("stream_writer.write()").channel()->write(std::move(data));
-}
+void stream_writer::write_string(std::string data) { core("stream_writer.write()").channel()->write(std::move(data)); }
 
 coroutine<> stream_writer::drain() { return drain_output(core_ref::share(&core("stream_writer.drain()"))); }
 
@@ -98,9 +94,7 @@ coroutine<> stream_writer::wait_closed() {
   return wait_for_close(core_ref::share(&core("stream_writer.wait_closed()")));
 }
 
-coroutine<> stream_writer::aclose() {
-  return close_after(core_ref::share(&core("stream_writer.aclose()")), nullptr);
-}
+coroutine<> stream_writer::aclose() { return close_after(core_ref::share(&core("stream_writer.aclose()")), nullptr); }
 
 socket_address stream_writer::peername() const { return core("stream_writer.peername()").peer(); }
 

@@ -61,7 +61,7 @@ class blocking_pool {
 
   const std::string name_;
   const std::size_t most_threads_;
-  mutable std::mutex mutex_;                 // guards everything below
+  mutable std::mutex mutex_;  // guards everything below
   std::condition_variable has_work_;
   std::deque<job*> waiting_;
   std::size_t idle_ = 0;

@@ -23,6 +23,12 @@
 
 namespace curl_test {
 
+/// No proxy stands between these tests and their server, whatever the environment says.
+inline const bool without_proxy = [] {
+  for (const char* name : {"http_proxy", "all_proxy", "ALL_PROXY"}) unsetenv(name);
+  return true;
+}();
+
 /// A folder for one test, removed at its end.
 class scratch_folder {
  public:

@@ -180,6 +180,24 @@ TEST(Download, FollowsRedirectsAndSaysWhereTheFileCameFrom) {
   EXPECT_EQ(folder.names(), std::set<std::string>{"file"});
 }
 
+TEST(Download, GoesAroundTheProxyOfTheEnvironmentWhenAskedTo) {
+  struct proxy_in_environment {
+    proxy_in_environment() { setenv("http_proxy", "http://127.0.0.1:1/", 1); }
+    ~proxy_in_environment() { unsetenv("http_proxy"); }
+  } nobody_there;
+  scratch_folder folder;
+  asyncio::run([&]() -> asyncio::coroutine<> {
+    scripted_server server;
+    server["/file"] = ok("bytes");
+    co_await server.start();
+    const curl::transfer_error error = co_await failure_of(curl::download(server.url("/file"), folder / "file"));
+    EXPECT_EQ(error.code(), curl::errc::connection_failed);
+    co_await curl::download(server.url("/file"), folder / "file", {.use_proxy = false});
+    co_await server.stop();
+  });
+  EXPECT_EQ(folder.content("file"), "bytes");
+}
+
 TEST(Download, ManyAtOnceEachGetTheirOwnBytes) {
   constexpr int count = 60;
   scratch_folder folder;

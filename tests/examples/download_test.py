@@ -231,6 +231,11 @@ class DownloadTest(unittest.TestCase):
         self.assertEqual(os.listdir(self.temporary), [])
         self.assertEqual(self.servers_left(), [])
 
+    def test_a_proxy_of_the_environment_is_not_asked_for_the_sample_files(self):
+        process = subprocess.run([programs.path("download")], capture_output=True, text=True, timeout=4 * programs.PATIENCE,
+                                 env=environment(TMPDIR=self.temporary, http_proxy="http://127.0.0.1:1/"))
+        self.assertEqual(process.returncode, 0, process.stdout + process.stderr)
+
     def test_one_by_one_it_fetches_the_same(self):
         status, out = self.download("--one-by-one")
         self.assertEqual(status, 0, out)

@@ -37,7 +37,8 @@ TEST(SocketAddress, KnowsScopes) {  // S180
 }
 
 TEST(SocketAddress, RefusesWhatIsNoAddressInNumbers) {
-  for (const char* text : {"", "localhost", "1.2.3", "1.2.3.4.5", "256.1.1.1", "1.2.3.4 ", "::g", "[::1]", "%lo", "1.2.3.4%lo"})
+  for (const char* text :
+       {"", "localhost", "1.2.3", "1.2.3.4.5", "256.1.1.1", "1.2.3.4 ", "::g", "[::1]", "%lo", "1.2.3.4%lo"})
     EXPECT_THROW(socket_address(text, 1), std::invalid_argument) << text;
   EXPECT_THROW(socket_address(std::string_view("127.0.0.1\0.evil", 15), 1), std::invalid_argument);
   EXPECT_THROW(socket_address("127.0.0.1", 65536), std::invalid_argument);

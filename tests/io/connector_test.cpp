@@ -74,8 +74,7 @@ TEST_F(Connector, SaysWhichLocalAddressIsTaken) {  // S183
   query.local = io::name_query{"127.0.0.1", port()};
   ASSERT_TRUE(connect({"127.0.0.1", port()}));
   EXPECT_EQ(code_of(answer.error), EADDRINUSE);
-  EXPECT_EQ(text_of(answer.error),
-            "cannot bind to 127.0.0.1:" + std::to_string(port()) + ": Address already in use");
+  EXPECT_EQ(text_of(answer.error), "cannot bind to 127.0.0.1:" + std::to_string(port()) + ": Address already in use");
 }
 
 TEST_F(Connector, DoesNotConnectAPortWithItself) {

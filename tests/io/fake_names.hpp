@@ -17,10 +17,10 @@ class fake_names {
   explicit fake_names(test::sys_faults& faults) {
     active = this;
     using test::sys::table;
-    faults.set<&table::getaddrinfo>(+[](const char* host, const char* service, const addrinfo* hints,
-                                        addrinfo** found) noexcept {
-      return active->look_up(host != nullptr ? host : "", service, *hints, found);
-    });
+    faults.set<&table::getaddrinfo>(
+        +[](const char* host, const char* service, const addrinfo* hints, addrinfo** found) noexcept {
+          return active->look_up(host != nullptr ? host : "", service, *hints, found);
+        });
   }
   fake_names(const fake_names&) = delete;
   fake_names& operator=(const fake_names&) = delete;

@@ -175,7 +175,8 @@ TEST_F(EpollKernel, GivesEachReadOfOneWaitAPieceOfItsOwn) {
   for (int i = 0; i < 4; ++i) put(pairs[i].b, std::string(1000, static_cast<char>('a' + i)));
   asyncio::detail::op_queue finished;
   while (finished.size() < 4) kernel->wait(5s, finished);
-  for (int i = 0; i < 4; ++i) EXPECT_EQ(reads[static_cast<std::size_t>(i)]->now(), std::string(1000, static_cast<char>('a' + i)));
+  for (int i = 0; i < 4; ++i)
+    EXPECT_EQ(reads[static_cast<std::size_t>(i)]->now(), std::string(1000, static_cast<char>('a' + i)));
   // A read at once, made by one done, does not touch what the next one is about to be given.
   put(pairs[0].b, std::string(1000, 'z'));
   recorded_op other(io_kind::recv, pairs[0].a);

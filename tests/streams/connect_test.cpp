@@ -50,8 +50,8 @@ TEST(OpenConnection, CopiesItsArgumentsWhenItIsCalled) {  // A11
     {
       std::string host = "local";
       std::string local = "127.0.0.3";
-      connecting = create_task(open_connection(host + "host", s.port(),
-                                               {.family = address_family::inet, .local_addr = {local, 0}}));
+      connecting = create_task(
+          open_connection(host + "host", s.port(), {.family = address_family::inet, .local_addr = {local, 0}}));
       host.assign(100, 'x');
       local.assign(100, 'y');
     }
@@ -84,7 +84,10 @@ TEST(OpenConnection, RefusesArgumentsThatDoNotFitTogether) {  // S182, S207
     const wrong_call calls[] = {
         {"h", 1, {.limit = 0}, "the limit of a stream must be greater than 0"},
         {"h", 1, {.server_hostname = "x"}, "server_hostname is only meaningful with ssl"},
-        {"h", 1, {.ssl_handshake_timeout = 1s}, "ssl_handshake_timeout and ssl_shutdown_timeout are only meaningful with ssl"},
+        {"h",
+         1,
+         {.ssl_handshake_timeout = 1s},
+         "ssl_handshake_timeout and ssl_shutdown_timeout are only meaningful with ssl"},
         {"h", 1, {.sock = 0}, "host/port and sock can not be specified at the same time"},
         {"", 0, {}, "host and port was not specified and no sock specified"},
         {"h", 65536, {}, "port must be 0-65535, not 65536"},

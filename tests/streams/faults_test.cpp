@@ -154,8 +154,7 @@ TEST(StreamFaults, ResolveInAnotherThreadAndMayBeCancelledThere) {  // F22
     names.let_go();
     names.fail("host.test", EAI_AGAIN);
     outcome<connection> failed = co_await as_outcome(open_connection("host.test", s.port()));
-    EXPECT_EQ(text_of(failed.exception()),
-              "cannot resolve 'host.test': Temporary failure in name resolution");
+    EXPECT_EQ(text_of(failed.exception()), "cannot resolve 'host.test': Temporary failure in name resolution");
     EXPECT_THROW(std::rethrow_exception(failed.exception()), asyncio::gai_error);
     co_await s.shutdown(60s);
     reports().clear();

@@ -138,9 +138,9 @@ TEST(Server, RefusesArgumentsThatDoNotFitTogether) {  // S182, S207
       server_options options;
     };
     const wrong_call calls[] = {
-        {"127.0.0.1", 0, {.limit = 0}},     {"127.0.0.1", 65536, {}}, {"127.0.0.1", -1, {}},
-        {"127.0.0.1", 0, {.backlog = -1}},  {"127.0.0.1", 0, {.sock = 0}},
-        {"127.0.0.1", 0, {.ssl_handshake_timeout = 1s}},
+        {"127.0.0.1", 0, {.limit = 0}}, {"127.0.0.1", 65536, {}},
+        {"127.0.0.1", -1, {}},          {"127.0.0.1", 0, {.backlog = -1}},
+        {"127.0.0.1", 0, {.sock = 0}},  {"127.0.0.1", 0, {.ssl_handshake_timeout = 1s}},
     };
     for (const wrong_call& call : calls) {
       std::exception_ptr error = co_await failure(call.host, call.port, call.options);

@@ -34,9 +34,8 @@ void run_clean(Body body, run_options options = {}) {
   const std::size_t before = test::open_descriptors();
   reports().clear();
   auto main = [&]() -> coroutine<> {
-    get_running_loop().set_exception_handler([](event_loop&, const exception_context& context) {
-      reports().push_back(context.message);
-    });
+    get_running_loop().set_exception_handler(
+        [](event_loop&, const exception_context& context) { reports().push_back(context.message); });
     co_await body();
   };
   asyncio::run(main, options);

@@ -193,9 +193,7 @@ TEST(BlockingPool, KeepsSignalsOutOfItsThreads) {
   struct mask_job : test_job {
     sigset_t blocked;
   } work;
-  work.run = [](job* self) noexcept {
-    pthread_sigmask(SIG_SETMASK, nullptr, &static_cast<mask_job*>(self)->blocked);
-  };
+  work.run = [](job* self) noexcept { pthread_sigmask(SIG_SETMASK, nullptr, &static_cast<mask_job*>(self)->blocked); };
   pool.submit(work, loop->box());
   run_until_finished(*loop, work);
   EXPECT_TRUE(sigismember(&work.blocked, SIGINT));

@@ -18,7 +18,8 @@ struct thread_state {
   void* next_frame = nullptr;      ///< the coroutine frame that the running step continues with
 };
 
-#if defined(__GNUC__)
+// GCC's -fsanitize=null takes the address of an initial-exec variable for null.
+#if defined(__GNUC__) && !defined(__SANITIZE_ADDRESS__)
 #define ASYNCIO_TLS_MODEL [[gnu::tls_model("initial-exec")]]
 #else
 #define ASYNCIO_TLS_MODEL

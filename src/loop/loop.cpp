@@ -41,7 +41,7 @@ void loop_core::remove_close_hook(close_hook& hook) noexcept {
 namespace asyncio::loop {
 
 namespace {
-constexpr std::uint32_t most_turns_between_looks = 8;
+constexpr std::uint32_t most_turns_between_looks = 32;
 constexpr std::uint32_t most_turns_between_polls = 64;
 constexpr std::chrono::nanoseconds longest_between_polls{50'000};
 constexpr std::chrono::nanoseconds longest_wait = std::chrono::hours(24);
@@ -126,7 +126,7 @@ run_end loop::run_once(std::optional<std::chrono::nanoseconds> most) {
   return run_end::interrupted;
 }
 
-// One turn. While something is ready the clock is read every 8th turn, and the kernel asked when 50 us have gone by since
+// One turn. While something is ready the clock is read every 32nd turn, and the kernel asked when 50 us have gone by since
 // the last look or 64 turns since the last time, and then only if somebody waits for it. After a slow look every turn
 // looks, until they are quick again. A timer that was added and is due by the clock as last read is seen at once.
 inline void loop::turn(std::optional<std::chrono::nanoseconds> most) {

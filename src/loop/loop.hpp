@@ -121,7 +121,7 @@ class loop final : public detail::loop_core {
   time_point seen_now_{};           // the clock as last read
   time_point looked_at_{};          // the clock as last read by poll()
   std::uint32_t turns_to_look_ = 1;
-  std::uint32_t look_every_ = 8;    // turns; 1 while they take longer than 50 us
+  std::uint32_t look_every_ = 1;    // turns, up to 32; 1 while they take longer than 50 us
   std::uint32_t turns_since_poll_ = 0;
   void (*signal_look_)(void*) noexcept = nullptr;
   void* signal_context_ = nullptr;

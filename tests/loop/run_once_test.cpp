@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: BSL-1.0
+// The loop on a kernel that only writes down how it is asked: what a turn runs, and how long it is willing to wait.
+#include "loop/loop.hpp"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace asyncio::loop {
+namespace {
+
+using namespace std::chrono_literals;
+using nanoseconds = std::chrono::nanoseconds;
+using lines = std::vector<std::string>;
+
+/// Answers wait() from a script, and remembers how long it was allowed to take; a wait moves the clock.
+class scripted_kernel final : public kernel::kernel {
+ public:
+  struct script {
+    std::vector<std::optional<nanoseconds>> waits;
+    std::function<void(op_queue&)> on_wait = [](op_queue&) {};
+    std::size_t cancelled = 0;
+  };
+  explicit scripted_kernel(script& s) : script_(s) {}
+  bool start(asyncio::kernel::io_op& request) noexcept override {
+    request.enter_flight();
+    requests_.push_back(&request);
+    ++in_flight_;
+    return false;
+  }
+  void cancel(asyncio::kernel::io_op&) noexcept override {}
+  void forget(int) noexcept override {}
+  void cancel_all() noexcept override { cancelling_ = true; }
+  void wait(std::optional<nanoseconds> most, op_queue& finished) noexcept override {
+    script_.waits.push_back(most);
+    script_.on_wait(finished);
+    if (!cancelling_) return;
+    for (asyncio::kernel::io_op* request : requests_) {
+      request->result = -ECANCELED;
+      finished.push(request);
+      --in_flight_;
+      ++script_.cancelled;
+    }
+    requests_.clear();
+  }
+  int poll_fd() noexcept override { return -1; }
+  const char* name() const noexcept override { return "scripted"; }
+
+ private:
+  script& script_;
+  std::vector<asyncio::kernel::io_op*> requests_;
+  bool cancelling_ = false;
+};
+
+class still_clock final : public clock_source {
+ public:
+  time_point now() noexcept override { return time; }
+  time_point time = time_point(1h);
+};
+
+/// An op, or a timer, that runs a function.
+template <class Op>
+struct calling : Op {
+  explicit calling(std::function<void()> f) : call(std::move(f)) {
+    this->done = [](op* self) noexcept { static_cast<calling*>(static_cast<Op*>(self))->call(); };
+  }
+  std::function<void()> call;
+};
+
+class RunOnce : public ::testing::Test {
+ protected:
+  op* soon(std::string name) {
+    return soon_call([this, name] { happened.push_back(name); });
+  }
+  op* soon_call(std::function<void()> f) {
+    ops_.push_back(std::make_unique<calling<op>>(std::move(f)));
+    loop_->post(ops_.back().get());
+    return ops_.back().get();
+  }
+  timer_op* timer(time_point when, std::string name) {
+    return timer_call(when, [this, name] { happened.push_back(name); });
+  }
+  timer_op* timer_call(time_point when, std::function<void()> f) {
+    timers_.push_back(std::make_unique<calling<timer_op>>(std::move(f)));
+    timers_.back()->deadline = when;
+    loop_->add_timer(*timers_.back());
+    return timers_.back().get();
+  }
+  void turn(std::optional<nanoseconds> most = nanoseconds(0)) {
+    const loop::entry inside(*loop_);
+    loop_->run_once(most);
+  }
+  run_end run() {
+    const loop::entry inside(*loop_);
+    return loop_->run_forever();
+  }
+
+  scripted_kernel::script kernel_;
+  still_clock clock_;
+  std::vector<std::unique_ptr<calling<op>>> ops_;
+  std::vector<std::unique_ptr<calling<timer_op>>> timers_;
+  std::unique_ptr<loop> loop_ =
+      std::make_unique<loop>(std::make_unique<scripted_kernel>(kernel_), clock_, kernel::make_wake_fd());
+  lines happened;
+};
+
+// S2
+TEST_F(RunOnce, runs_what_was_ready_when_the_turn_began) {
+  soon("a");
+  soon_call([this] { soon("next"); });
+  soon("b");
+  turn();
+  EXPECT_EQ(happened, (lines{"a", "b"}));
+  turn();
+  EXPECT_EQ(happened, (lines{"a", "b", "next"}));
+}
+
+// S3
+TEST_F(RunOnce, first_what_was_ready_then_what_the_kernel_finished_then_timers) {
+  calling<op> finished([this] { happened.push_back("io"); });
+  kernel_.on_wait = [&, once = false](op_queue& to) mutable {
+    if (!once) to.push(&finished);
+    once = true;
+  };
+  timer(clock_.time, "timer");
+  soon("ready");
+  turn();
+  EXPECT_EQ(happened, (lines{"ready", "io", "timer"}));
+}
+
+// S4
+TEST_F(RunOnce, does_not_wait_while_something_is_ready) {
+  soon("a");
+  turn(std::nullopt);
+  ASSERT_LE(kernel_.waits.size(), 1u);
+  for (const auto& w : kernel_.waits) EXPECT_EQ(w, nanoseconds(0));
+}
+
+// S4
+TEST_F(RunOnce, waits_for_the_earliest_timer_that_is_left) {
+  timer_op* first = timer(clock_.time + 2s, "first");
+  timer(clock_.time + 5s, "second");
+  loop_->remove_timer(*first);
+  turn(std::nullopt);
+  EXPECT_EQ(kernel_.waits.back(), 5s);
+  turn(3s);
+  EXPECT_EQ(kernel_.waits.back(), 3s);
+}
+
+// S4
+TEST_F(RunOnce, waits_a_day_at_the_most) {
+  timer(time_point::max(), "never");
+  turn(std::nullopt);
+  EXPECT_EQ(kernel_.waits.back(), 24h);
+}
+
+// S4
+TEST_F(RunOnce, does_not_wait_when_it_was_told_to_stop) {
+  timer(clock_.time + 1h, "far");
+  loop_->stop();
+  EXPECT_EQ(run(), run_end::stopped);
+  ASSERT_EQ(kernel_.waits.size(), 1u);
+  EXPECT_EQ(kernel_.waits[0], nanoseconds(0));
+  EXPECT_EQ(happened, lines{});
+}
+
+TEST_F(RunOnce, a_timer_that_comes_due_during_the_wait_fires_in_the_same_turn) {
+  timer(clock_.time + 2s, "timer");
+  kernel_.on_wait = [&](op_queue&) { clock_.time += 2s; };
+  turn(std::nullopt);
+  EXPECT_EQ(happened, (lines{"timer"}));
+}
+
+TEST_F(RunOnce, a_timer_whose_wait_was_cut_short_is_waited_for_again) {
+  timer(clock_.time + 2s, "timer");
+  kernel_.on_wait = [&](op_queue&) { clock_.time += 500ms; };
+  for (int i = 0; i < 3; ++i) turn(std::nullopt);
+  EXPECT_EQ(happened, lines{});
+  turn(std::nullopt);
+  EXPECT_EQ(happened, (lines{"timer"}));
+  EXPECT_EQ(kernel_.waits, (std::vector<std::optional<nanoseconds>>{2s, 1500ms, 1s, 500ms}));
+}
+
+// S7: what timers add for now comes in the next turn, however often.
+TEST_F(RunOnce, a_timer_that_adds_one_for_now_does_not_keep_the_turn_going) {
+  int fired = 0;
+  std::function<void()> again = [&] {
+    ++fired;
+    timer_call(clock_.time, again);
+  };
+  timer_call(clock_.time, again);
+  turn();
+  EXPECT_EQ(fired, 1);
+  turn();
+  EXPECT_EQ(fired, 2);
+}
+
+// The kernel is looked at in a busy loop too, within so many turns.
+TEST_F(RunOnce, a_busy_loop_looks_at_the_kernel_within_64_turns) {
+  kernel::io_op request;
+  bool answered = false;
+  struct owner {
+    static void done(op*) noexcept {}
+  };
+  request.done = &owner::done;
+  ASSERT_FALSE(loop_->start(request));
+  calling<op> io([&] { answered = true; });
+  int turns = 0;
+  std::function<void()> spin = [&] {
+    if (answered || ++turns > 1000) return loop_->stop();
+    soon_call(spin);
+  };
+  soon_call(spin);
+  kernel_.on_wait = [&, once = false](op_queue& to) mutable {
+    if (turns < 200 || once) return;
+    once = true;
+    to.push(&io);
+  };
+  EXPECT_EQ(run(), run_end::stopped);
+  EXPECT_TRUE(answered);
+  EXPECT_LE(turns, 200 + 66);
+  EXPECT_LE(kernel_.waits.size(), 30u);  // and not at every turn
+  loop_->close();
+}
+
+TEST_F(RunOnce, an_interrupt_leaves_the_batch_and_keeps_the_rest_ready) {
+  soon("a");
+  soon_call([this] { loop_->interrupt(); });
+  soon("b");
+  timer(clock_.time, "timer");
+  EXPECT_EQ(run(), run_end::interrupted);
+  EXPECT_EQ(happened, (lines{"a"}));
+  loop_->stop();
+  EXPECT_EQ(run(), run_end::stopped);
+  EXPECT_EQ(happened, (lines{"a", "b", "timer"}));
+}
+
+TEST_F(RunOnce, an_interrupt_from_a_timer_keeps_the_other_timers_due) {
+  timer_call(clock_.time, [this] { loop_->interrupt(); });
+  timer(clock_.time, "second");
+  EXPECT_EQ(run(), run_end::interrupted);
+  EXPECT_EQ(happened, lines{});
+  soon("a");
+  soon("b");
+  loop_->stop();
+  EXPECT_EQ(run(), run_end::stopped);
+  EXPECT_EQ(happened, (lines{"a", "b", "second"}));
+}
+
+TEST_F(RunOnce, what_is_kept_for_the_end_of_the_turn_runs_after_timers_and_before_the_next_turn) {
+  calling<op> flush([this] { happened.push_back("flush"); });
+  soon_call([&] {
+    happened.push_back("asks");
+    loop_->at_turn_end(&flush);
+    soon("next turn");
+  });
+  timer(clock_.time, "timer");
+  turn();
+  turn();
+  EXPECT_EQ(happened, (lines{"asks", "timer", "flush", "next turn"}));
+}
+
+TEST_F(RunOnce, what_is_taken_back_does_not_run_wherever_it_stands) {
+  for (const int which : {0, 1, 2}) {
+    happened.clear();
+    std::vector<op*> three;
+    soon_call([&] { loop_->unpost(three[static_cast<std::size_t>(which)]); });
+    for (const char* name : {"0", "1", "2"}) three.push_back(soon(name));
+    turn();
+    soon("later");
+    turn();
+    lines expected{"0", "1", "2", "later"};
+    expected.erase(expected.begin() + which);
+    EXPECT_EQ(happened, expected);
+  }
+}
+
+TEST_F(RunOnce, taking_back_the_only_one_left_of_a_batch_ends_the_batch) {
+  op* last = nullptr;
+  soon_call([&] {
+    soon("next turn");
+    loop_->unpost(last);
+  });
+  last = soon("never");
+  turn();
+  EXPECT_EQ(happened, lines{});
+  turn();
+  EXPECT_EQ(happened, (lines{"next turn"}));
+}
+
+// Closing: whoever owns a request in flight hears of its end.
+TEST_F(RunOnce, closing_cancels_what_is_in_flight_and_finishes_it) {
+  kernel::io_op request;
+  static std::int64_t result;
+  result = 0;
+  request.done = [](op* self) noexcept { result = self->result; };
+  ASSERT_FALSE(loop_->start(request));
+  loop_->close();
+  EXPECT_EQ(result, -ECANCELED);
+  EXPECT_EQ(kernel_.cancelled, 1u);
+  EXPECT_EQ(loop_->in_flight(), 0u);
+}
+
+}  // namespace
+}  // namespace asyncio::loop

@@ -158,8 +158,8 @@ class stream_writer {
   };
   explicit stream_writer(owned o) noexcept : core_(o.core) {}
   streams::stream_core& core(const char* call) const;
-  void write_string(std::string data);
-  coroutine<> write_string_all(std::string data);
+  void write_string(std::string&& data);
+  coroutine<> write_string_all(std::string&& data);
   streams::stream_core* core_;
 };
 

@@ -35,9 +35,9 @@ class output_queue {
     size_ += bytes.size();
   }
 
-  /// The same, without a copy when it is worth it.
+  /// The same; without a copy when it is worth it, or when there is nothing to join it with.
   void append(std::string&& text) {
-    if (text.size() < worth_moving) return append(std::string_view(text));
+    if (text.empty() || (text.size() < worth_moving && can_grow(text.size()))) return append(std::string_view(text));
     const std::size_t added = text.size();
     push(new_chunk(std::move(text)));
     size_ += added;

@@ -105,6 +105,7 @@ std::optional<time_point> loop::next_deadline() const noexcept {
 // Everything that was ready when the batch began; what its ops post is the next batch.
 inline void loop::run_batch() noexcept {
   batch_last_ = ready_.back();
+  leave_batch_ = false;
   bool more = !ready_.empty();
   while (more) {
     op* node = ready_.pop();

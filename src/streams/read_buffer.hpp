@@ -17,6 +17,10 @@ class read_buffer {
 
   /// Errors: std::bad_alloc; nothing is added then.
   void append(std::string_view more) {
+    if (bytes_.empty()) {
+      bytes_ = std::string(more);
+      return;
+    }
     if (begin_ > 0 && bytes_.size() + more.size() > bytes_.capacity()) {
       bytes_.erase(0, begin_);
       begin_ = 0;

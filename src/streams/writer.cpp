@@ -74,13 +74,13 @@ stream_core& stream_writer::core(const char* call) const {
 
 void stream_writer::write(bytes_view data) { core("stream_writer.write()").channel()->write(std::string_view(data)); }
 
-void stream_writer::write_string(std::string data) { core("stream_writer.write()").channel()->write(std::move(data)); }
+void stream_writer::write_string(std::string&& data) { core("stream_writer.write()").channel()->write(std::move(data)); }
 
 coroutine<> stream_writer::drain() { return drain_output(core_ref::share(&core("stream_writer.drain()"))); }
 
 coroutine<> stream_writer::write_all(bytes_view data) { return write_string_all(std::string(std::string_view(data))); }
 
-coroutine<> stream_writer::write_string_all(std::string data) {
+coroutine<> stream_writer::write_string_all(std::string&& data) {
   return write_and_drain(core_ref::share(&core("stream_writer.write_all()")), std::move(data));
 }
 

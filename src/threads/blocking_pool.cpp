@@ -93,27 +93,31 @@ std::size_t blocking_pool::waiting_jobs() const {
   return waiting_.size();
 }
 
+// A thread counts as idle before it hands its job back: whoever hears of the end of one job and submits another finds a
+// thread for it.
 void blocking_pool::work() noexcept {
   std::unique_lock hold(mutex_);
+  ++idle_;
   while (true) {
-    ++idle_;
     has_work_.wait(hold, [this] { return stopping_ || !waiting_.empty(); });
     --idle_;
     if (waiting_.empty()) return;
     job* next = waiting_.front();
     waiting_.pop_front();
     hold.unlock();
-    perform(next);
+    const bool run = !next->home->closed();
+    if (run) next->run(next);
+    hold.lock();
+    ++idle_;
+    hold.unlock();
+    hand_back(next, run);
     hold.lock();
   }
 }
 
-void blocking_pool::perform(job* work) noexcept {
+void blocking_pool::hand_back(job* work, bool was_run) noexcept {
   detail::inbox* home = work->home;
-  if (!home->closed()) {
-    work->run(work);
-    if (home->post(work)) return;
-  }
+  if (was_run && home->post(work)) return;
   work->dropped(work);
   home->drop_user();
 }

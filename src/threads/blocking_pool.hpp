@@ -56,7 +56,7 @@ class blocking_pool {
  private:
   void start_thread();
   void work() noexcept;
-  static void perform(job* work) noexcept;
+  static void hand_back(job* work, bool was_run) noexcept;
   static void deliver(op* self) noexcept;
 
   const std::string name_;

@@ -23,7 +23,23 @@ struct bare_loop : loop_core {
   bare_loop() = default;
 };
 
-std::atomic<int> wakes{0}, closes{0};
+std::atomic<int> wakes{0}, closes{0}, counted_alive{0};
+
+/// A future of the plainest kind: only its references matter.
+constexpr future_kind counted_kind{
+    [](future_core*) noexcept {},
+    [](future_core*, const shared_text&) { return false; },
+    [](future_core* core) noexcept {
+      inbox* home = core->home;
+      delete core;
+      counted_alive.fetch_sub(1);
+      home->drop_user();
+    }};
+future_core* make_counted(inbox* home) {
+  home->add_user();
+  counted_alive.fetch_add(1);
+  return new future_core(&counted_kind, home);
+}
 
 struct numbered : op {
   int n = 0;
@@ -32,7 +48,7 @@ struct numbered : op {
 class Inbox : public ::testing::Test {
  protected:
   Inbox() {
-    wakes = closes = 0;
+    wakes = closes = counted_alive = 0;
     box_ = new inbox(
         loop_, 7, [](int) noexcept { wakes.fetch_add(1); }, [](int) noexcept { closes.fetch_add(1); });
   }
@@ -56,6 +72,11 @@ class Inbox : public ::testing::Test {
     op_queue queue;
     box_->drain(queue);
     return numbers(queue);
+  }
+  void run_mail() {
+    op_queue mail;
+    box_->drain(mail);
+    while (op* node = mail.pop()) node->done(node);
   }
   bare_loop loop_;
   inbox* box_ = nullptr;
@@ -118,27 +139,94 @@ TEST_F(Inbox, belongs_to_the_thread_that_made_it_or_took_it_until_it_is_closed) 
 }
 
 TEST_F(Inbox, lives_until_its_last_user_is_gone) {
-  future_core* core = make_future_core<void>(box_);
+  future_core* core = make_counted(box_);
   shut();
   EXPECT_EQ(closes.load(), 0);
   core->release();
+  EXPECT_EQ(counted_alive.load(), 0);
   EXPECT_EQ(closes.load(), 1);
 }
 
-TEST_F(Inbox, a_reference_that_another_thread_drops_comes_back_to_the_loop) {
-  future_core* core = make_future_core<void>(box_);
-  core->add_ref();
-  std::thread([&] { core->release(); }).join();
-  EXPECT_TRUE(core->only_reference() || box_->has_mail());
-  op_queue mail;
-  box_->drain(mail);
-  while (op* node = mail.pop()) node->done(node);
+// Biased counting (future_core.hpp): what other threads drop comes back to the owner, who alone frees.
+TEST_F(Inbox, the_owner_frees_what_another_thread_dropped_last) {
+  for (const bool owner_first : {true, false}) {
+    future_core* core = make_counted(box_);
+    core->add_ref();  // for the other thread
+    if (owner_first) core->release();
+    std::thread([&] { core->release(); }).join();
+    EXPECT_EQ(counted_alive.load(), 1);
+    if (!owner_first) core->release();
+    run_mail();
+    EXPECT_EQ(counted_alive.load(), 0);
+  }
+}
+
+TEST_F(Inbox, references_that_were_added_and_dropped_elsewhere_cancel_out) {
+  future_core* core = make_counted(box_);
+  std::thread([&] {
+    for (int i = 0; i < 100; ++i) core->add_ref();
+    for (int i = 0; i < 100; ++i) core->release();
+  }).join();
+  EXPECT_FALSE(box_->has_mail());
+  EXPECT_TRUE(core->only_reference());
   core->release();
-  mail.append(mail);
-  box_->drain(mail);
-  while (op* node = mail.pop()) node->done(node);
-  shut();
-  EXPECT_EQ(closes.load(), 1);
+  EXPECT_EQ(counted_alive.load(), 0);
+}
+
+TEST_F(Inbox, references_are_dropped_by_many_threads_at_once) {
+  for (int round = 0; round < 100; ++round) {
+    constexpr int threads_count = 4, each = 50;
+    future_core* core = make_counted(box_);
+    for (int i = 0; i < threads_count * each; ++i) core->add_ref();
+    std::vector<std::thread> threads;
+    for (int who = 0; who < threads_count; ++who)
+      threads.emplace_back([core] {
+        for (int i = 0; i < each; ++i) {
+          core->add_ref();
+          core->release();
+          core->release();
+        }
+      });
+    core->release();
+    while (round % 2 == 0 && counted_alive.load() > 0) run_mail();
+    for (std::thread& t : threads) t.join();
+    run_mail();
+    EXPECT_EQ(counted_alive.load(), 0);
+  }
+}
+
+// The door closes while they do: whoever drops the last one frees it.
+TEST_F(Inbox, references_are_dropped_by_many_threads_while_the_door_closes) {
+  for (int round = 0; round < 200; ++round) {
+    constexpr int threads_count = 3, each = 20;
+    inbox* box = new inbox(
+        loop_, 7, [](int) noexcept {}, [](int) noexcept {});
+    std::vector<future_core*> cores;
+    for (int i = 0; i < each; ++i) {
+      cores.push_back(make_counted(box));
+      for (int who = 0; who < threads_count; ++who) cores.back()->add_ref();
+    }
+    std::atomic<bool> go{false};
+    std::vector<std::thread> threads;
+    for (int who = 0; who < threads_count; ++who)
+      threads.emplace_back([&] {
+        while (!go.load()) std::this_thread::yield();
+        for (future_core* core : cores) {
+          core->add_ref();
+          core->release();
+          core->release();
+        }
+      });
+    go = true;
+    for (int i = 0; i < round % 5; ++i) std::this_thread::yield();
+    op_queue rest;
+    box->close(rest);
+    while (op* node = rest.pop()) node->done(node);
+    for (future_core* core : cores) core->release();
+    box->drop_user();
+    for (std::thread& t : threads) t.join();
+    EXPECT_EQ(counted_alive.load(), 0);
+  }
 }
 
 // Many posters against one reader that sleeps whenever it can: nothing is lost, nothing is slept over, and each

@@ -150,20 +150,21 @@ TEST(CancelEverywhere, AWriterThatIsHeldUp) {
 TEST(CancelEverywhere, AServerThatServesForEver) {
   cancel_everywhere([]() -> coroutine<> {
     server s = co_await start_server(echo_lines, "127.0.0.1", 0);
-    auto one = [](int port) -> coroutine<> {
+    auto one = [](int port) -> coroutine<int> {
       int good = 0;
       co_await one_client(port, 2, good);
-      EXPECT_EQ(good, 1);
+      co_return good;
     };
-    task<> client = create_task(one(s.port()));
-    auto body = [](server& inside) -> coroutine<> {
+    task<int> client = create_task(one(s.port()));
+    auto body = [&client](server& inside) -> coroutine<> {
       task<> serving = create_task(inside.serve_forever());
-      co_await turns(100);
+      co_await wait({}, client);
       serving.cancel();
       outcome<> end = co_await as_outcome(serving);
     };
     co_await async_with(std::move(s), body);
-    co_await client;
+    const int good = co_await client;
+    EXPECT_EQ(good, 1) << "served as long as nobody cancels";
   });
 }
 

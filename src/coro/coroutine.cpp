@@ -8,6 +8,7 @@
 
 #include <cxxabi.h>
 #include <stdexcept>
+#include <string_view>
 #include <typeinfo>
 
 namespace asyncio::detail {
@@ -49,10 +50,22 @@ std::string place(const std::source_location& where) {
   return std::string(where.file_name()) + ":" + std::to_string(where.line());
 }
 
+namespace {
+
+void replace_all(std::string& text, std::string_view from, std::string_view to) {
+  for (std::size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
+    text.replace(at, from.size(), to);
+}
+
+}  // namespace
+
 // "asyncio::coroutine<int> ns::fetch(std::string)" → "ns::fetch"; lambdas keep the name of the function they stand in.
 std::string function_name(const std::source_location& where) {
   std::string name = where.function_name();
   if (name.empty()) return "?";
+  // What Clang writes with parentheses that are not those of the parameters.
+  replace_all(name, "(anonymous namespace)", "{anonymous}");
+  replace_all(name, "(anonymous class)::operator()", "{lambda}");
   int depth = 0;
   std::size_t open = std::string::npos;
   for (std::size_t i = 0; i < name.size() && open == std::string::npos; ++i) {

@@ -28,7 +28,7 @@ ROOT = HERE.parent.parent
 QUERY = HERE / "gcc12.query"
 FOLDERS = ["src", "tests", "examples", "bench"]
 # Wrong on purpose: the lint's own snippets, and programs that must not compile.
-LEFT_OUT = ["tests/lint", "tests/reject"]
+LEFT_OUT = ["bench/peers", "tests/lint", "tests/reject"]
 
 SENTENCES = {
     "G1": "a closure that owns something is a temporary beside co_await (GCC 12 destroys its captures twice): "

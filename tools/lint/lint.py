@@ -27,7 +27,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 QUERY = HERE / "gcc12.query"
 FOLDERS = ["src", "tests", "examples", "bench"]
-# Wrong on purpose: the lint's own snippets, and programs that must not compile.
+# Not in our dialect: other libraries' programs. Wrong on purpose: the lint's own snippets, and programs that must not compile.
 LEFT_OUT = ["bench/peers", "tests/lint", "tests/reject"]
 
 SENTENCES = {

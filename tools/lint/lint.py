@@ -117,7 +117,7 @@ def markdown_findings():
             if line.lstrip().startswith("```"):
                 inside = not inside and line.strip().startswith("```cpp")
                 continue
-            match = MARKDOWN_CONDITION.search(line) if inside else None
+            match = MARKDOWN_CONDITION.search(line.split("//")[0]) if inside else None
             if match:
                 findings.append(Finding((relative(file), number, match.start() + 1, "G3", SENTENCES["G3"])))
     return findings

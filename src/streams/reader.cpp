@@ -4,7 +4,6 @@
 #include "streams/stream_core.hpp"
 
 #include <asyncio/errors.hpp>
-#include <asyncio/sleep.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -17,6 +16,7 @@ namespace {
 
 using streams::core_ref;
 using streams::stream_core;
+using streams::turn_wait;
 
 constexpr std::size_t as_much_as_possible = 256 * 1024;
 
@@ -87,7 +87,7 @@ constexpr const char* too_far_text = "Separator is found, but chunk is longer th
 
 coroutine<std::string> read_some(core_ref core, std::size_t n) {
   if (n == 0) co_return std::string();
-  if (core->used_up_its_turn()) co_await sleep(timedelta());
+  if (core->used_up_its_turn()) co_await turn_wait();
   while (core->input().empty() && !core->eof()) {
     if (core->fetch("read()", n)) continue;
     core->has_waited();
@@ -98,7 +98,7 @@ coroutine<std::string> read_some(core_ref core, std::size_t n) {
 
 coroutine<std::string> read_all(core_ref core) {
   while (!core->eof()) {
-    if (core->used_up_its_turn()) co_await sleep(timedelta());
+    if (core->used_up_its_turn()) co_await turn_wait();
     if (core->fetch("read()", as_much_as_possible)) continue;
     core->has_waited();
     co_await core->wait_for_data();
@@ -107,7 +107,7 @@ coroutine<std::string> read_all(core_ref core) {
 }
 
 coroutine<std::string> read_exactly(core_ref core, std::size_t n) {
-  if (core->used_up_its_turn()) co_await sleep(timedelta());
+  if (core->used_up_its_turn()) co_await turn_wait();
   while (core->input().size() < n) {
     if (core->eof()) throw incomplete_read_error(core->input().take_all(), n);
     if (core->fetch("readexactly()", n - core->input().size())) continue;
@@ -133,7 +133,7 @@ class target_guard {
 
 coroutine<std::size_t> read_into_buffer(core_ref core, buffer_view buffer) {
   if (buffer.size() == 0) co_return std::size_t(0);
-  if (core->used_up_its_turn()) co_await sleep(timedelta());
+  if (core->used_up_its_turn()) co_await turn_wait();
   if (core->input().empty()) {
     const std::int64_t n = core->read_directly(buffer.data(), buffer.size());
     if (n > 0) co_return static_cast<std::size_t>(n);
@@ -150,7 +150,7 @@ coroutine<std::size_t> read_into_buffer(core_ref core, buffer_view buffer) {
 }
 
 coroutine<std::string> read_until(core_ref core, std::vector<std::string> separators) {
-  if (core->used_up_its_turn()) co_await sleep(timedelta());
+  if (core->used_up_its_turn()) co_await turn_wait();
   const found_separator at = co_await find_separator(core, "readuntil()", std::move(separators));
   if (at.state == found_separator::end) throw incomplete_read_error(core->input().take_all(), std::nullopt);
   if (at.state == found_separator::found_too_far) throw limit_overrun_error(too_far_text, at.begin);
@@ -159,7 +159,7 @@ coroutine<std::string> read_until(core_ref core, std::vector<std::string> separa
 }
 
 coroutine<std::string> read_line(core_ref core) {
-  if (core->used_up_its_turn()) co_await sleep(timedelta());
+  if (core->used_up_its_turn()) co_await turn_wait();
   std::vector<std::string> newline(1, "\n");
   const found_separator at = co_await find_separator(core, "readline()", std::move(newline));
   if (at.state == found_separator::end) co_return core->input().take_all();

@@ -8,7 +8,6 @@
 
 #include <asyncio/async_with.hpp>
 #include <asyncio/errors.hpp>
-#include <asyncio/sleep.hpp>
 
 #include <stdexcept>
 #include <string>
@@ -22,7 +21,7 @@ using server_ref = io::ref<server_core>;
 
 coroutine<> start(server_ref core) {
   core->start();
-  co_await sleep(timedelta());
+  co_await streams::turn_wait();
 }
 
 coroutine<> wait_until_closed(server_ref core) {

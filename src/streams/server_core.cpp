@@ -6,19 +6,23 @@
 
 #include <asyncio/errors.hpp>
 
+#include <optional>
 #include <stdexcept>
 
 namespace asyncio::streams {
 
-/// Kept while the connection is open or the task runs.
-struct server_core::client final : stream_core::observer {
+/// Kept while the connection is open or the task runs. The task is the handler's own coroutine; its end is heard as
+/// everybody who waits for a task hears it, and taken note of in a turn of its own.
+struct server_core::client final : stream_core::observer, detail::waiter, detail::op {
   io::ref<server_core> owner;
   core_ref core;
   task<> served;
   bool open = true;
-  bool running = true;
-  client* prev = nullptr;
-  client* next = nullptr;
+  bool running = false;
+  client* prev_client = nullptr;
+  client* next_client = nullptr;
+  // What the handler is given: it takes them, or uses them here until it has ended.
+  std::optional<connection> ends;
 
   void connection_lost() noexcept override {
     const io::ref<server_core> alive = owner;
@@ -26,24 +30,14 @@ struct server_core::client final : stream_core::observer {
     alive->connection_lost();
     alive->end_client(this);
   }
-};
-
-/// A client's task as its client knows it: a parameter of the coroutine, which dies with the frame, also when the task
-/// is cancelled before its first step.
-class server_core::client_task {
- public:
-  explicit client_task(client& c) noexcept : client_(&c) {}
-  client_task(client_task&& other) noexcept : client_(std::exchange(other.client_, nullptr)) {}
-  client_task& operator=(const client_task&) = delete;
-  ~client_task() {
-    if (client_ == nullptr) return;
-    const io::ref<server_core> alive = client_->owner;
-    client_->running = false;
-    alive->end_client(client_);
+  static void task_ended(detail::waiter* self, detail::future_core*) noexcept {
+    auto* c = static_cast<client*>(self);
+    if (c->owner->home_.closed())
+      c->take_note();
+    else
+      c->owner->home_.get().post(c);
   }
-
- private:
-  client* client_;
+  void take_note() noexcept;
 };
 
 server_core::server_core(event_loop& loop, std::unique_ptr<detail::client_callback> handler,
@@ -127,41 +121,56 @@ void server_core::add_client(io::unique_fd fd, const socket_address& peer) {
   auto* c = new client;
   c->owner = io::ref<server_core>::share(this);
   c->core = core;
-  if (clients_ != nullptr) clients_->prev = c;
-  c->next = std::exchange(clients_, c);
+  c->notify = &client::task_ended;
+  c->done = [](detail::op* self) noexcept { static_cast<client*>(self)->take_note(); };
+  if (clients_ != nullptr) clients_->prev_client = c;
+  c->next_client = std::exchange(clients_, c);
   ++connections_;
   core->set_observer(c);
   throttle();
   try {
-    c->served = loop_->create_task(serve(core, client_task(*c)));
+    c->ends.emplace(stream_reader::from_core(core_ref(core).detach()),
+                    stream_writer::from_core(core_ref(core).detach()));
+    c->served = loop_->create_task(handler_->call(std::move(c->ends->reader), std::move(c->ends->writer)));
+    c->running = true;
   } catch (...) {
-    core->set_observer(nullptr);
-    c->connection_lost();
-    throw;
+    report_failure(*c, std::current_exception());
+    c->ends.reset();
+    core->channel()->close();
+    return;
   }
+  detail::future_core* task = c->served.raw_core().get();
+  if (task->is_done())
+    client::task_ended(c, task);
+  else
+    task->add_waiter(c);
 }
 
-// The handles that the handler is given live here until it ends, whatever it does with them.
-coroutine<> server_core::serve(core_ref core, client_task) {
-  std::exception_ptr error;
-  {
-    stream_reader reader = stream_reader::from_core(core_ref(core).detach());
-    stream_writer writer = stream_writer::from_core(core_ref(core).detach());
-    try {
-      co_await handler_->call(std::move(reader), std::move(writer));
-      co_return;
-    } catch (const cancelled_error&) {
-      core->channel()->close();
-      throw;
-    } catch (const keyboard_interrupt&) {
-      core->channel()->close();
-      throw;
-    } catch (...) {
-      error = std::current_exception();
-    }
+// The handler has ended: by itself, by an exception, or cancelled.
+void server_core::client::take_note() noexcept {
+  const io::ref<server_core> alive = owner;
+  running = false;
+  ends.reset();
+  detail::future_core* task = served.raw_core().get();
+  if (task->state == detail::future_state::cancelled) {
+    core->channel()->close();
+  } else if (task->error != nullptr) {
+    task->retrieved = true;
+    alive->report_failure(*this, task->error);
+    core->channel()->close();
   }
-  core->channel()->close();
-  coro::report(loop_, "Unhandled exception in client_connected_cb", error, current_task());
+  alive->end_client(this);
+}
+
+void server_core::report_failure(const client& c, const std::exception_ptr& error) noexcept {
+  try {
+    std::rethrow_exception(error);
+  } catch (const keyboard_interrupt&) {
+    return;  // on its way out of the loop
+  } catch (...) {
+    coro::report(loop_, "Unhandled exception in client_connected_cb", error,
+                 c.served ? any_task(c.served) : any_task());
+  }
 }
 
 void server_core::connection_lost() noexcept {
@@ -172,8 +181,8 @@ void server_core::connection_lost() noexcept {
 
 void server_core::end_client(client* c) noexcept {
   if (c->open || c->running) return;
-  (c->prev != nullptr ? c->prev->next : clients_) = c->next;
-  if (c->next != nullptr) c->next->prev = c->prev;
+  (c->prev_client != nullptr ? c->prev_client->next_client : clients_) = c->next_client;
+  if (c->next_client != nullptr) c->next_client->prev_client = c->prev_client;
   changes_.wake_all();
   delete c;
 }
@@ -186,15 +195,15 @@ void server_core::throttle() noexcept {
 }
 
 void server_core::close_clients() noexcept {
-  for (client* c = clients_; c != nullptr; c = c->next) c->core->channel()->close();
+  for (client* c = clients_; c != nullptr; c = c->next_client) c->core->channel()->close();
 }
 
 void server_core::abort_clients() noexcept {
-  for (client* c = clients_; c != nullptr; c = c->next) c->core->channel()->abort();
+  for (client* c = clients_; c != nullptr; c = c->next_client) c->core->channel()->abort();
 }
 
 void server_core::cancel_clients() {
-  for (client* c = clients_; c != nullptr; c = c->next)
+  for (client* c = clients_; c != nullptr; c = c->next_client)
     if (c->running) c->served.cancel();
 }
 

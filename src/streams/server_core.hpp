@@ -55,7 +55,6 @@ class server_core final : public io::counted, private io::listener_user {
 
  private:
   struct client;
-  class client_task;
   struct loop_end : detail::close_hook {
     server_core* owner = nullptr;
   };
@@ -63,13 +62,13 @@ class server_core final : public io::counted, private io::listener_user {
   server_core(event_loop& loop, std::unique_ptr<detail::client_callback> handler, serve_options options) noexcept;
   ~server_core() override;
   static void loop_closes(detail::close_hook* self) noexcept;
-  coroutine<> serve(core_ref core, client_task part);
 
   void accepted(io::unique_fd fd, const socket_address& peer) noexcept override;
   void accept_failed(int error, bool for_good) noexcept override;
   void add_client(io::unique_fd fd, const socket_address& peer);
   void connection_lost() noexcept;
   void end_client(client* c) noexcept;
+  void report_failure(const client& c, const std::exception_ptr& error) noexcept;
   void throttle() noexcept;
 
   event_loop* loop_;

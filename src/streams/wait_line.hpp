@@ -61,6 +61,24 @@ class line_wait final : public detail::wait_base {
   bool cancelled_ = false;
 };
 
+/// Lets everybody else run once, as sleep(0s) does; smaller, since many frames hold one.
+class turn_wait final {
+ public:
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> frame) {
+    task_ = detail::awaiting_task();
+    task_->top = frame.address();
+    task_->schedule();
+  }
+  void await_resume() const {
+    if (task_->must_cancel) [[unlikely]]
+      detail::throw_cancelled(task_);
+  }
+
+ private:
+  detail::coro_core* task_ = nullptr;
+};
+
 inline void wait_line::link(line_wait& w) noexcept {
   if (first_ == nullptr) {
     first_ = w.prev_ = w.next_ = &w;

@@ -5,7 +5,6 @@
 #include "streams/stream_core.hpp"
 
 #include <asyncio/errors.hpp>
-#include <asyncio/sleep.hpp>
 
 #include <stdexcept>
 
@@ -25,7 +24,7 @@ coroutine<> drain_output(core_ref core) {
   if (core->error() != nullptr) std::rethrow_exception(core->error());
   io::channel& channel = *core->channel();
   channel.flush();
-  if (channel.closing() && !core->lost()) co_await sleep(timedelta());
+  if (channel.closing() && !core->lost()) co_await streams::turn_wait();
   if (core->lost()) throw_lost(*core);
   if (channel.congested()) {
     co_await core->wait_for_drain();
@@ -74,7 +73,9 @@ stream_core& stream_writer::core(const char* call) const {
 
 void stream_writer::write(bytes_view data) { core("stream_writer.write()").channel()->write(std::string_view(data)); }
 
-void stream_writer::write_string(std::string&& data) { core("stream_writer.write()").channel()->write(std::move(data)); }
+void stream_writer::write_string(std::string&& data) {
+  core("stream_writer.write()").channel()->write(std::move(data));
+}
 
 coroutine<> stream_writer::drain() { return drain_output(core_ref::share(&core("stream_writer.drain()"))); }
 

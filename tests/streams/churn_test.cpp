@@ -107,7 +107,8 @@ void cancel_everywhere(Scenario scenario) {
       outcome<> end = co_await as_outcome(victim);
       EXPECT_TRUE(in_time || end.has_value()) << text_of(end.exception());
       co_await until([] { return get_running_loop().metrics().tasks == 1; });
-      reports().clear();  // a handler whose client went away
+      co_await turns(2);
+      reports().clear();  // of a handler whose client went away, in the turn after its end
     });
   }
   EXPECT_FALSE(in_time);

@@ -191,34 +191,33 @@ TEST(CancelSweep, shield) {
       3);
 }
 
+// What tasks share is owned by all of them: the body may be cancelled, and gone, before they have ended.
+
 TEST(CancelSweep, lock) {
   sweep(
       []() -> coroutine<> {
-        lock l;
-        int inside = 0;
-        const auto work = [&]() -> coroutine<> {
-          auto guard = co_await l.scoped();
-          EXPECT_EQ(++inside, 1);
-          co_await sleep(1s);
-          --inside;
+        struct shared {
+          lock l;
+          int inside = 0;
+          ~shared() { EXPECT_FALSE(l.locked()); }
+        };
+        const auto s = std::make_shared<shared>();
+        const auto work = [s]() -> coroutine<> {
+          auto guard = co_await s->l.scoped();
+          EXPECT_EQ(++s->inside, 1);
+          const std::string slept = co_await ending(sleep(1s));
+          --s->inside;
+          if (slept != "done") throw cancelled_error();
         };
         task<> a = create_task(work);
         task<> b = create_task(work);
-        struct leaving {
-          lock& l;
-          ~leaving() { EXPECT_FALSE(l.locked()); }
-        };
-        std::exception_ptr error;
-        try {
-          co_await sleep(0s);
-          auto guard = co_await l.scoped();
+        co_await sleep(0s);
+        {
+          auto guard = co_await s->l.scoped();
           co_await sleep(1s);
-        } catch (...) {
-          error = std::current_exception();
         }
         co_await gather(a, b);
-        const leaving guard{l};
-        if (error != nullptr) std::rethrow_exception(error);
+        EXPECT_FALSE(s->l.locked());
       },
       4);
 }
@@ -226,20 +225,21 @@ TEST(CancelSweep, lock) {
 TEST(CancelSweep, semaphore) {
   sweep(
       []() -> coroutine<> {
-        semaphore s(2);
-        std::vector<task<>> all;
-        const auto work = [&]() -> coroutine<> {
-          auto guard = co_await s.scoped();
+        struct shared {
+          semaphore permits{2};
+          ~shared() { EXPECT_FALSE(permits.locked()); }
+        };
+        const auto s = std::make_shared<shared>();
+        const auto work = [s]() -> coroutine<> {
+          auto guard = co_await s->permits.scoped();
           co_await sleep(1s);
         };
+        std::vector<task<>> all;
         for (int i = 0; i < 5; ++i) all.push_back(create_task(work));
-        const std::string end = co_await ending(gather(return_exceptions, std::vector<task<>>(all)));
-        co_await settle();
-        EXPECT_FALSE(s.locked());
-        auto first = co_await s.scoped();
-        auto second = co_await s.scoped();
-        EXPECT_TRUE(s.locked());
-        if (end.starts_with("cancelled")) throw cancelled_error();
+        co_await gather(return_exceptions, all);
+        auto first = co_await s->permits.scoped();
+        auto second = co_await s->permits.scoped();
+        EXPECT_TRUE(s->permits.locked());
       },
       5);
 }
@@ -247,18 +247,13 @@ TEST(CancelSweep, semaphore) {
 TEST(CancelSweep, event) {
   sweep(
       []() -> coroutine<> {
-        event e;
-        int woken = 0;
-        const auto work = [&]() -> coroutine<> {
-          co_await e.wait();
-          ++woken;
-        };
-        task<> a = create_task(work);
-        get_running_loop().call_later(1s, [&] { e.set(); });
-        const std::string end = co_await ending(e.wait());
-        if (end != "done") co_await sleep(2s);
-        co_await a;
-        EXPECT_EQ(woken, 1);
+        const auto e = std::make_shared<event>();
+        const auto work = [e]() -> coroutine<> { co_await e->wait(); };
+        task<> other = create_task(work);
+        get_running_loop().call_later(1s, [e] { e->set(); });
+        const std::string end = co_await ending(e->wait());
+        EXPECT_EQ(other.cancelling(), 0);
+        co_await other;
         if (end != "done") throw cancelled_error();
       },
       2);
@@ -267,28 +262,31 @@ TEST(CancelSweep, event) {
 TEST(CancelSweep, condition) {
   sweep(
       []() -> coroutine<> {
-        condition c;
-        bool ready = false;
-        int woken = 0;
-        const auto waits = [&]() -> coroutine<> {
-          auto guard = co_await c.scoped();
-          co_await c.wait_for([&] { return ready; });
-          ++woken;
+        struct shared {
+          condition c;
+          bool ready = false;
+          int woken = 0;
+          ~shared() { EXPECT_FALSE(c.locked()); }
         };
-        const auto notifies = [&]() -> coroutine<> {
+        const auto s = std::make_shared<shared>();
+        const auto waits = [s]() -> coroutine<> {
+          auto guard = co_await s->c.scoped();
+          const auto ready = [s] { return s->ready; };
+          co_await s->c.wait_for(ready);
+          ++s->woken;
+        };
+        const auto notifies = [s]() -> coroutine<> {
           co_await sleep(1s);
-          auto guard = co_await c.scoped();
-          ready = true;
-          c.notify_all();
+          auto guard = co_await s->c.scoped();
+          s->ready = true;
+          s->c.notify_all();
         };
         task<> a = create_task(waits);
         task<> b = create_task(waits);
         task<> n = create_task(notifies);
         const std::string end = co_await ending(waits());
         co_await gather(a, b, n);
-        co_await settle();
-        EXPECT_EQ(woken, end == "done" ? 3 : 2);
-        EXPECT_FALSE(c.locked());
+        EXPECT_EQ(s->woken, end == "done" ? 3 : 2);
         if (end != "done") throw cancelled_error();
       },
       3);
@@ -298,32 +296,34 @@ TEST(CancelSweep, condition) {
 TEST(CancelSweep, condition_with_one_notification) {
   sweep(
       []() -> coroutine<> {
-        condition c;
-        bool second = false;
-        const auto other = [&]() -> coroutine<> {
-          co_await sleep(0s);
-          auto guard = co_await c.scoped();
-          co_await c.wait();
-          second = true;
+        struct shared {
+          condition c;
+          bool second = false;
+          ~shared() { EXPECT_FALSE(c.locked()); }
         };
-        const auto notifies = [&]() -> coroutine<> {
+        const auto s = std::make_shared<shared>();
+        const auto other = [s]() -> coroutine<> {
+          co_await sleep(0s);
+          auto guard = co_await s->c.scoped();
+          co_await s->c.wait();
+          s->second = true;
+        };
+        const auto notifies = [s]() -> coroutine<> {
           co_await sleep(1s);
-          auto guard = co_await c.scoped();
-          c.notify(1);
+          auto guard = co_await s->c.scoped();
+          s->c.notify(1);
         };
         task<> b = create_task(other);
         task<> n = create_task(notifies);
-        const auto mine = [&]() -> coroutine<> {
-          auto guard = co_await c.scoped();
-          co_await c.wait();
+        const auto mine = [s]() -> coroutine<> {
+          auto guard = co_await s->c.scoped();
+          co_await s->c.wait();
         };
         const std::string end = co_await ending(mine());
         co_await n;
         co_await settle();
-        EXPECT_EQ(second, end != "done");
-        EXPECT_FALSE(c.locked());
+        EXPECT_EQ(s->second, end != "done");
         b.cancel();
-        co_await settle();
         if (end != "done") throw cancelled_error();
       },
       4);
@@ -332,52 +332,59 @@ TEST(CancelSweep, condition_with_one_notification) {
 TEST(CancelSweep, barrier) {
   sweep(
       []() -> coroutine<> {
-        barrier b(3);
-        bool passed = false;
-        const auto arrives = [&](timedelta delay) -> coroutine<> {
+        struct shared {
+          barrier b{3};
+          bool passed = false;
+          ~shared() {
+            EXPECT_FALSE(b.broken());
+            EXPECT_EQ(b.n_waiting(), 0u);
+          }
+        };
+        const auto s = std::make_shared<shared>();
+        const auto arrives = [s](timedelta delay) -> coroutine<> {
           co_await sleep(delay);
-          (void)co_await b.wait();
-          passed = true;
+          (void)co_await s->b.wait();
+          s->passed = true;
         };
         task<> x = create_task(arrives, 1s);
         task<> y = create_task(arrives, 2s);
-        const std::string end = co_await ending(b.wait());
-        if (end.starts_with("cancelled") && !passed) (void)co_await b.wait();  // the two still need a third
+        const std::string end = co_await ending(s->b.wait());
+        const bool cancelled = end.starts_with("cancelled");
+        if (cancelled && !s->passed) (void)co_await s->b.wait();  // the two still need a third
         co_await gather(x, y);
-        EXPECT_FALSE(b.broken());
-        EXPECT_EQ(b.n_waiting(), 0u);
-        if (end.starts_with("cancelled")) throw cancelled_error();
+        EXPECT_TRUE(s->passed);
+        if (cancelled) throw cancelled_error();
       },
       3);
 }
 
-/// Items in + items still there = items put, when the getter, or the putter, is the one who is cancelled.
+/// Items got + items still there = items put, whoever is cancelled.
+struct counted_queue {
+  queue<std::unique_ptr<int>> q{1};
+  int put = 0, got = 0;
+  void check() const { EXPECT_EQ(put, got + static_cast<int>(q.qsize())); }
+  ~counted_queue() { check(); }
+};
+
 TEST(CancelSweep, queue_get) {
   sweep(
       []() -> coroutine<> {
-        queue<int> q(1);
-        int put = 0, got = 0;
-        const auto producer = [&]() -> coroutine<> {
+        const auto s = std::make_shared<counted_queue>();
+        const auto producer = [s]() -> coroutine<> {
           for (int i = 0; i < 4; ++i) {
-            co_await q.put(i);
-            ++put;
+            co_await s->q.put(std::make_unique<int>(i));
+            ++s->put;
           }
         };
         task<> t = create_task(producer);
-        std::exception_ptr error;
-        try {
-          for (int i = 0; i < 4; ++i) {
-            (void)co_await q.get();
-            ++got;
-          }
-        } catch (...) {
-          error = std::current_exception();
+        for (int i = 0; i < 4; ++i) {
+          std::unique_ptr<int> item = co_await s->q.get();
+          EXPECT_EQ(*item, i);
+          ++s->got;
+          if (i % 2 == 0) co_await sleep(0s);
         }
-        EXPECT_EQ(put, got + static_cast<int>(q.qsize()));
-        t.cancel();
-        co_await settle();
-        EXPECT_EQ(put, got + static_cast<int>(q.qsize()));
-        if (error != nullptr) std::rethrow_exception(error);
+        co_await t;
+        s->check();
       },
       4);
 }
@@ -385,28 +392,21 @@ TEST(CancelSweep, queue_get) {
 TEST(CancelSweep, queue_put) {
   sweep(
       []() -> coroutine<> {
-        queue<std::unique_ptr<int>> q(1);
-        int put = 0, got = 0;
-        const auto consumer = [&]() -> coroutine<> {
-          while (auto item = co_await q.next()) {
-            ++got;
+        const auto s = std::make_shared<counted_queue>();
+        const auto consumer = [s]() -> coroutine<> {
+          while (auto item = co_await s->q.next()) {
+            ++s->got;
             co_await sleep(0s);
           }
         };
         task<> t = create_task(consumer);
-        std::exception_ptr error;
-        try {
-          for (int i = 0; i < 4; ++i) {
-            co_await q.put(std::make_unique<int>(i));
-            ++put;
-          }
-        } catch (...) {
-          error = std::current_exception();
+        for (int i = 0; i < 4; ++i) {
+          co_await s->q.put(std::make_unique<int>(i));
+          ++s->put;
         }
-        q.shutdown();
+        s->q.shutdown();
         co_await t;
-        EXPECT_EQ(put, got);
-        if (error != nullptr) std::rethrow_exception(error);
+        s->check();
       },
       4);
 }
@@ -414,18 +414,18 @@ TEST(CancelSweep, queue_put) {
 TEST(CancelSweep, queue_join) {
   sweep(
       []() -> coroutine<> {
-        queue<int> q;
-        for (int i = 0; i < 2; ++i) q.put_nowait(i);
-        const auto worker = [&]() -> coroutine<> {
-          while (auto item = co_await q.next()) {
+        const auto q = std::make_shared<queue<int>>();
+        for (int i = 0; i < 2; ++i) q->put_nowait(i);
+        const auto worker = [q]() -> coroutine<> {
+          while (auto item = co_await q->next()) {
             co_await sleep(1s);
-            q.task_done();
+            q->task_done();
           }
         };
         task<> t = create_task(worker);
-        const std::string end = co_await ending(q.join());
-        co_await q.join();
-        q.shutdown();
+        const std::string end = co_await ending(q->join());
+        co_await q->join();
+        q->shutdown();
         co_await t;
         if (end != "done") throw cancelled_error();
       },
@@ -490,32 +490,38 @@ TEST(CancelSweep, as_outcome) {
 TEST(CancelSweep, nested_combinators) {
   sweep(
       []() -> coroutine<> {
-        lock l;
-        semaphore s(1);
-        queue<int> q(1);
-        const auto inner = [&](int n) -> coroutine<int> {
-          auto guard = co_await s.scoped();
-          co_await q.put(n);
+        struct shared {
+          lock l;
+          semaphore permits{1};
+          queue<int> q{1};
+          ~shared() {
+            EXPECT_FALSE(l.locked());
+            EXPECT_FALSE(permits.locked());
+            EXPECT_LE(q.qsize(), 1u);
+          }
+        };
+        const auto s = std::make_shared<shared>();
+        const auto inner = [s](int n) -> coroutine<int> {
+          auto guard = co_await s->permits.scoped();
+          co_await s->q.put(n);
           co_await sleep(100ms);
-          const int back = co_await q.get();
+          const int back = co_await s->q.get();
           co_return back;
         };
-        const auto middle = [&]() -> coroutine<int> {
-          const auto [a, b] = co_await wait_for(gather(inner(1), shield(inner(2))), 10s);
+        const auto middle = [inner]() -> coroutine<int> {
+          task<int> first = create_task(inner, 1);
+          task<int> second = create_task(inner, 2);
+          const auto [a, b] = co_await wait_for(gather(first, shield(second)), 10s);
           co_return a + b;
         };
-        const auto body = [&]() -> coroutine<int> {
-          auto it = as_completed(std::vector<task<int>>(1, create_task(middle())), 1h);
+        const auto body = [middle]() -> coroutine<int> {
+          auto it = as_completed(std::vector<task<int>>(1, create_task(middle)), 1h);
           int sum = 0;
           while (auto t = co_await it.next()) sum += t->result();
           co_return sum;
         };
-        const std::string end = co_await ending(async_with(l, body));
-        EXPECT_FALSE(l.locked());
-        co_await sleep(1s);
-        EXPECT_FALSE(s.locked());
-        EXPECT_TRUE(q.empty());
-        if (end != "3") throw cancelled_error();
+        const int sum = co_await async_with(s->l, body);
+        EXPECT_EQ(sum, 3);
       },
       5);
 }

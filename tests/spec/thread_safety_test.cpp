@@ -321,7 +321,7 @@ TEST(HandlesInThreads, are_copied_dropped_and_posted_back_while_the_loop_runs_an
       }
     std::atomic<int> busy{4};
     for (std::size_t who = 0; who < 4; ++who)
-      threads.emplace_back([&, who, mine = std::move(given[who]), waiting = std::move(tasks[who]), &loop = *loop]() mutable {
+      threads.emplace_back([&, mine = std::move(given[who]), waiting = std::move(tasks[who]), &loop = *loop]() mutable {
         std::vector<future<tracked>> kept;
         std::vector<task<tracked>> kept_tasks;
         for (std::size_t i = 0; i < mine.size(); ++i) {

@@ -228,12 +228,11 @@ class event_loop : public detail::spawner<event_loop> {
     }
   }
   template <class F>
-    requires detail::async_callable<std::decay_t<F>&>
-  detail::async_result_t<std::decay_t<F>&> run_until_complete(F&& async_main) {
+    requires detail::spawnable_call<F>
+  detail::async_result_t<std::decay_t<F>> run_until_complete(F&& async_main) {
     check_may_run();
-    std::decay_t<F> main(std::forward<F>(async_main));
-    task<detail::async_result_t<std::decay_t<F>&>> t = this->create_task(main());
-    return finish<detail::async_result_t<std::decay_t<F>&>, true>(t);
+    task<detail::async_result_t<std::decay_t<F>>> t = this->create_task(std::forward<F>(async_main));
+    return finish<detail::async_result_t<std::decay_t<F>>, true>(t);
   }
   /// Runs until stop().
   void run_forever();

@@ -48,12 +48,12 @@ class runner {
     prepare();
     return run_task(loop_->create_task(detail::as_coroutine(std::forward<A>(awaited))));
   }
+  /// Calls the function and runs what it returns; the function itself lives until that has ended.
   template <class F>
-    requires(!awaitable<F>) && detail::async_callable<std::decay_t<F>&>
-  detail::async_result_t<std::decay_t<F>&> run(F&& async_main) {
+    requires detail::spawnable_call<F>
+  detail::async_result_t<std::decay_t<F>> run(F&& async_main) {
     prepare();
-    std::decay_t<F> main(std::forward<F>(async_main));
-    return run_task(loop_->create_task(detail::as_coroutine(main())));
+    return run_task(loop_->create_task(std::forward<F>(async_main)));
   }
 
   /// The loop; made at the first use. Errors: std::runtime_error after close().
@@ -79,7 +79,7 @@ class runner {
 
 namespace detail {
 template <class X>
-inline constexpr bool runnable = spawnable<X> || async_callable<std::decay_t<X>&>;
+inline constexpr bool runnable = spawnable<X> || spawnable_call<X>;
 #define ASYNCIO_RUN_SENTENCE \
   "run takes a coroutine or another awaitable (a named coroutine by std::move), or a function that returns one"
 }  // namespace detail

@@ -183,8 +183,8 @@ class server {
   server& operator=(server&& other) noexcept;
   ~server();
 
-  /// Accepts clients until it is cancelled, or the server is closed by others; then closes, waits as wait_closed(), and
-  /// throws cancelled_error. Errors: std::runtime_error when it runs already, or the server is closed.
+  /// Accepts clients until it is cancelled, which closes the server and its clients' connections, or until the server is
+  /// closed by others; then waits as wait_closed(), and throws cancelled_error. Errors: std::runtime_error when it runs already, or the server is closed.
   coroutine<> serve_forever();
   /// Accepts clients. Idempotent. Errors: std::system_error; std::runtime_error when closed.
   coroutine<> start_serving();

@@ -205,6 +205,7 @@ bool loop::jump(time_point now, std::optional<std::chrono::nanoseconds> most) no
 void loop::close() noexcept {
   if (closing_) return;
   closing_ = true;
+  finish_turn();
   while (detail::close_hook* hook = close_hooks_) {
     remove_close_hook(*hook);
     hook->on_close(hook);
@@ -220,6 +221,7 @@ void loop::close() noexcept {
   }
   inbox_->close(ready_);
   while (!ready_.empty()) run_batch();
+  finish_turn();
 }
 
 run_end loop::run_forever() {

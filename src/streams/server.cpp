@@ -41,11 +41,12 @@ coroutine<> run_forever(server_ref core) {
   std::exception_ptr stopped;
   try {
     co_await streams::line_wait(core->forever());
-    throw cancelled_error("the server was closed");
   } catch (const cancelled_error&) {
     stopped = std::current_exception();
+    core->close();
+    core->close_clients();
   }
-  core->close();
+  if (stopped == nullptr) stopped = std::make_exception_ptr(cancelled_error("the server was closed"));
   co_await wait_until_closed(core);
   std::rethrow_exception(stopped);
 }

@@ -127,6 +127,24 @@ TEST(RunUntilComplete, a_loop_that_is_stopped_first_is_an_error) {
   loop->run_until_complete(never);
 }
 
+// A closure is where its captures are: it outlives whatever it started.
+TEST(RunUntilComplete, a_function_lives_until_what_it_returned_has_ended) {
+  auto loop = new_event_loop();
+  journal happened;
+  const auto start = [&loop, &happened](std::shared_ptr<void> part) {
+    const auto work = [&happened, part = std::move(part)]() -> coroutine<> {
+      const std::string end = co_await ending(sleep(1h));
+      happened(end);
+    };
+    loop->call_soon([&loop] { loop->stop(); });
+    return thrown_by([&] { loop->run_until_complete(work); });
+  };
+  const std::string error = start(std::shared_ptr<void>(nullptr, [&](void*) { happened("the function is gone"); }));
+  EXPECT_EQ(error, "runtime_error(the event loop was stopped before the future was done)");
+  loop->close();
+  EXPECT_EQ(happened.seen(), (lines{"cancelled_error", "the function is gone"}));
+}
+
 // S16
 TEST(RunUntilComplete, an_orphan_that_is_done_later_does_not_stop_a_later_run) {
   auto loop = new_event_loop();

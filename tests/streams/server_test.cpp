@@ -198,6 +198,21 @@ TEST(Server, ServesForEverUntilItIsCancelledAndIsClosedThen) {  // S186
   });
 }
 
+TEST(Server, ClosesItsClientsWhenServeForeverIsCancelled) {  // S186; as CPython 3.13.1
+  run_clean([]() -> coroutine<> {
+    server s = co_await start_server(echo, "127.0.0.1", 0);
+    task<> serving = create_task(s.serve_forever());
+    connection idle = co_await open_connection("127.0.0.1", s.port());
+    co_await idle.writer.write_all("here");
+    std::string here = co_await idle.reader.readexactly(4);
+    serving.cancel();
+    outcome<> ended = co_await as_outcome(serving);
+    EXPECT_TRUE(serving.cancelled()) << "an idle client holds nobody up";
+    std::string rest = co_await idle.reader.read();
+    EXPECT_EQ(rest, "");
+  });
+}
+
 TEST(Server, EndsServeForeverWhenItIsClosed) {  // S187
   run_clean([]() -> coroutine<> {
     server s = co_await start_server(echo, "127.0.0.1", 0);

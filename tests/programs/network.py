@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSL-1.0
+"""Runs one program of this folder that talks to the network, and is the other side.
+
+    network.py FOLDER NAME REDIRECT     REDIRECT is the library built of tests/support/redirect_ports.cpp
+
+The programs name fixed ports; here they get others, so that tests can run beside anything.
+"""
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+SECONDS = 30
+
+
+class Program:
+    """The program with a terminal for its output, and ports of ours for its own."""
+
+    def __init__(self, command, redirect, ports):
+        terminal, other_end = pty.openpty()
+        environment = {**os.environ, "LD_PRELOAD": redirect}
+        environment |= {f"REDIRECT_{port}": str(to) for port, to in ports.items()}
+        checks = environment.get("ASAN_OPTIONS", "")
+        environment["ASAN_OPTIONS"] = ":".join(filter(None, [checks, "verify_asan_link_order=0"]))
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=other_end, env=environment)
+        os.close(other_end)
+        self.terminal = terminal
+        self.printed = ""
+        self.deadline = time.monotonic() + SECONDS
+
+    def read_until(self, pattern):
+        """Waits until what was printed matches; the match."""
+        while not (match := re.search(pattern, self.printed)):
+            assert self.read_more(), f"it ended; no {pattern!r} in {self.printed!r}"
+        return match
+
+    def read_more(self):
+        left = self.deadline - time.monotonic()
+        assert left > 0, f"nothing more within {SECONDS} s after {self.printed!r}"
+        if not select.select([self.terminal], [], [], left)[0]:
+            return True
+        try:
+            chunk = os.read(self.terminal, 65536)
+        except OSError:
+            return False
+        self.printed += chunk.decode().replace("\r\n", "\n")
+        return bool(chunk)
+
+    def end(self):
+        """Everything it printed, and its exit status."""
+        while self.read_more():
+            pass
+        return self.printed, self.process.wait(max(0.1, self.deadline - time.monotonic()))
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        os.close(self.terminal)
+
+
+def listen(backlog=64):
+    listener = socket.create_server(("127.0.0.1", 0), backlog=backlog)
+    listener.settimeout(SECONDS)
+    return listener
+
+
+def accept(listener):
+    peer, _ = listener.accept()
+    peer.settimeout(SECONDS)
+    return peer
+
+
+def connect(host, port):
+    return socket.create_connection((host, port), timeout=SECONDS)
+
+
+def port_of(listener):
+    return listener.getsockname()[1]
+
+
+def read_to_the_end(peer):
+    data = b""
+    while chunk := peer.recv(65536):
+        data += chunk
+    return data
+
+
+def echo_server_lambda(start):
+    program = start({8888: 0})
+    port = int(program.read_until(r"LISTENING (\d+)\n")[1])
+    assert port not in (0, 8888), port
+    slow, quick = connect("127.0.0.1", port), connect("127.0.0.1", port)
+    slow.sendall(b"no line yet")
+    quick.sendall(b"one\ntwo\nrest")
+    quick.shutdown(socket.SHUT_WR)
+    assert read_to_the_end(quick) == b"one\ntwo\nrest"
+    slow.sendall(b", now\n")
+    assert slow.makefile("rb").readline() == b"no line yet, now\n"
+    program.process.send_signal(signal.SIGINT)
+    _, status = program.end()
+    assert status != 0, "an interrupt is no success"
+    assert read_to_the_end(slow) == b"", "the connection ends with the program"
+
+
+def echo_server_function(start):
+    program = start({})
+    port = int(program.read_until(r"127\.0\.0\.1:(\d+)\n")[1])
+    client = connect("127.0.0.1", port)
+    client.sendall(b"hello")
+    assert read_to_the_end(client) == b"hello"
+    printed, status = program.end()
+    host, own_port = client.getsockname()
+    assert printed.endswith(f"Received hello from {host}:{own_port}\n"), printed
+    assert status == 0, status
+
+
+def client(start):
+    listener = listen()
+    program = start({80: port_of(listener)})
+    peer = accept(listener)
+    request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\na\r\nb\r\n"
+    got = b""
+    while len(got) < len(request):
+        got += peer.recv(len(request) - len(got))
+    assert got == request, got
+    # Two reads of what is there by then, of which the second has 16 bytes at most; both are written back by their length.
+    peer.sendall(b"head\r\n\r\neither\n")
+    body, echo, done = b"", b"", False
+    while not done:
+        if len(body) < 2000:
+            body += b"%08d" % len(body)
+            peer.sendall(body[-8:])
+        if select.select([peer], [], [], 0.01)[0]:
+            chunk = peer.recv(65536)
+            echo, done = echo + chunk, not chunk
+    peer.sendall(b"the end")
+    peer.close()
+    taken = len(echo) - 16
+    printed, status = program.end()
+    text = body.decode() + "the end"
+    assert printed == "head\r\n\r\n" + text[taken:taken + 8] + "either\n" + text[taken + 8:] + "\n", (taken, printed)
+    assert status == 0, status
+
+
+def bounded_download(start):
+    listener = listen()
+    most, sources = 16, 40
+    program = start({80: port_of(listener)}, *["127.0.0.1"] * sources, "127.0.0.99", "no host.invalid")
+    open_now = [accept(listener) for _ in range(most)]
+    listener.settimeout(0.3)
+    try:
+        listener.accept()
+        raise AssertionError(f"more than {most} at once")
+    except TimeoutError:
+        listener.settimeout(SECONDS)
+    for n in range(sources):
+        peer = open_now.pop(0)
+        request = peer.makefile("rb").readline()
+        assert request == b"GET / HTTP/1.0\r\n", request
+        peer.sendall(b"x" * (n + 1))
+        peer.shutdown(socket.SHUT_WR)
+        read_to_the_end(peer)
+        peer.close()
+        if n + most < sources:
+            open_now.append(accept(listener))
+    printed, status = program.end()
+    *fetched, refused, unknown = printed.splitlines()
+    assert sorted(int(line.split()[1]) for line in fetched) == list(range(1, sources + 1)), fetched
+    assert refused.startswith("127.0.0.99: ") and "refused" in refused, refused
+    assert unknown.startswith("no host.invalid: "), unknown
+    assert status == 1, status
+
+
+def callbacks_in_classes(start):
+    listener = listen()
+    program = start({5432: port_of(listener)})
+    peer = accept(listener)
+    lines = peer.makefile("rb")
+    assert lines.readline() == b"select 1\n"
+    peer.sendall(b"a row\n")
+    printed, status = program.end()
+    assert (printed, status) == ("", 0), (printed, status)
+    assert lines.read() == b""
+    listener.settimeout(0)
+    try:
+        listener.accept()
+        raise AssertionError("the pool has an idle connection, and opened another")
+    except BlockingIOError:
+        pass
+
+
+PROGRAMS = {
+    "22_echo_server_lambda": echo_server_lambda,
+    "23_echo_server_function": echo_server_function,
+    "24_client": client,
+    "40_bounded_download": bounded_download,
+    "43_callbacks_in_classes": callbacks_in_classes,
+}
+
+
+def main():
+    if len(sys.argv) != 4 or sys.argv[2] not in PROGRAMS:
+        print(__doc__, file=sys.stderr)
+        return 2
+    folder, name, redirect = sys.argv[1:]
+    started = []
+
+    def start(ports, *arguments):
+        started.append(Program([Path(folder) / name, *arguments], redirect, ports))
+        return started[-1]
+
+    try:
+        PROGRAMS[name](start)
+    finally:
+        for program in started:
+            program.close()
+    print(f"{name}: as expected")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -38,8 +38,8 @@ TEST(Coroutine, does_nothing_until_it_is_awaited) {
 
 // Awaiting a coroutine that never waits does not yield to anybody.
 TEST(Coroutine, awaiting_one_that_never_waits_takes_no_turn) {
-  testing::run([]() -> coroutine<> {
-    bool other_ran = false;
+  bool other_ran = false;
+  testing::run([&]() -> coroutine<> {
     get_running_loop().call_soon([&] { other_ran = true; });
     for (int i = 0; i < 100; ++i) {
       const int n = co_await give(i);

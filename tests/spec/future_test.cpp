@@ -277,8 +277,8 @@ TEST(Future, awaiting_a_future_of_another_loop_is_an_error_in_the_awaiting_task)
 
 // S23
 TEST(Future, awaiting_one_that_is_done_does_not_suspend) {
-  testing::run([]() -> coroutine<> {
-    bool other_ran = false;
+  bool other_ran = false;
+  testing::run([&]() -> coroutine<> {
     future<int> f;
     f.set_result(2);
     get_running_loop().call_soon([&] { other_ran = true; });

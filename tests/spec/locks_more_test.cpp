@@ -35,8 +35,8 @@ TEST(Event, set_wakes_everybody_who_waits_in_order_even_if_clear_follows) {
 
 // S140
 TEST(Event, waiting_for_one_that_is_set_does_not_suspend) {
-  testing::run([]() -> coroutine<> {
-    bool other_ran = false;
+  bool other_ran = false;
+  testing::run([&]() -> coroutine<> {
     get_running_loop().call_soon([&] { other_ran = true; });
     event e;
     e.set();

@@ -48,8 +48,8 @@ TEST(Lock, the_releaser_cannot_barge_in_front_of_who_waits) {
 
 // S137
 TEST(Lock, a_free_one_is_taken_without_suspending) {
-  testing::run([]() -> coroutine<> {
-    bool other_ran = false;
+  bool other_ran = false;
+  testing::run([&]() -> coroutine<> {
     get_running_loop().call_soon([&] { other_ran = true; });
     lock l;
     co_await l.acquire();

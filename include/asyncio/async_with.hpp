@@ -61,6 +61,7 @@ template <class R>
 using kept_t = std::optional<none_t<R>>;
 
 template <class R, class F, class E>
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): with() awaits it, which holds both
 coroutine<kept_t<R>> run_body(F& body, E& entered) {
   using made = decltype(call_body(body, entered));
   if constexpr (!awaitable<made>) {
@@ -86,6 +87,7 @@ R give_up(kept_t<R>& value) {
 
 /// Ends the scope; throws what the body threw unless the scope says that it has handled it.
 template <class X>
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): with() awaits it, which holds the manager
 coroutine<> leave(X& manager, std::exception_ptr error) {
   using answer = await_result_t<decltype(manager.aexit(error))>;
   bool handled = false;

@@ -147,18 +147,28 @@ coro_core* core_of(Promise& promise) noexcept {
 }
 
 template <class T, class Derived>
-struct return_slot {
+class return_slot {
+ public:
   template <std::convertible_to<T> U = T>
   void return_value(U&& value) {
     coro_core* core = core_of<T>(static_cast<Derived&>(*this));
     emplace_value<T>(core, std::forward<U>(value));
     core->has_value = true;
   }
+
+ private:
+  friend Derived;
+  return_slot() = default;
 };
 
 template <class Derived>
-struct return_slot<void, Derived> {
+class return_slot<void, Derived> {
+ public:
   void return_void() noexcept { core_of<void>(static_cast<Derived&>(*this))->has_value = true; }
+
+ private:
+  friend Derived;
+  return_slot() = default;
 };
 
 }  // namespace detail

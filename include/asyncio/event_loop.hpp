@@ -121,9 +121,8 @@ class callback_handle {
   explicit callback_handle(detail::callback_node* node) noexcept : node_(node) {}
   callback_handle(const callback_handle& other) noexcept : node_(other.node_) { node_->retain(); }
   callback_handle& operator=(const callback_handle& other) noexcept {
-    other.node_->retain();
-    node_->release();
-    node_ = other.node_;
+    callback_handle copy(other);
+    std::swap(node_, copy.node_);
     return *this;
   }
   ~callback_handle() { node_->release(); }

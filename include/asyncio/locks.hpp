@@ -48,7 +48,7 @@ class permits {
 class [[nodiscard("it must be awaited: co_await x.acquire()")]] permit_wait : public parked {
  public:
   explicit permit_wait(permits& from) noexcept : from_(&from) {}
-  permit_wait(permit_wait&& other) noexcept : parked(std::move(other)), from_(other.from_) {}
+  permit_wait(permit_wait&& other) noexcept : parked(static_cast<parked&&>(other)), from_(other.from_) {}
 
   bool await_ready() noexcept { return from_->try_take(); }
   void await_suspend(std::coroutine_handle<> frame) {
@@ -187,7 +187,7 @@ class event {
   class [[nodiscard("it must be awaited: co_await e.wait()")]] waiter : public detail::parked {
    public:
     explicit waiter(event& e) noexcept : event_(&e) {}
-    waiter(waiter&& other) noexcept : parked(std::move(other)), event_(other.event_) {}
+    waiter(waiter&& other) noexcept : parked(static_cast<parked&&>(other)), event_(other.event_) {}
     bool await_ready() const noexcept { return event_->set_; }
     void await_suspend(std::coroutine_handle<> frame) {
       event_->line_.park(*this, frame, &detail::collect_nothing, &detail::call_nobody_else);

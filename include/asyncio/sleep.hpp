@@ -138,7 +138,7 @@ auto as_outcome(A&& awaited) {
   if constexpr (std::is_lvalue_reference_v<A>)
     return detail::outcome_of<A>(awaited);
   else
-    return detail::outcome_of<std::remove_cvref_t<A>>(std::move(awaited));
+    return detail::outcome_of<std::remove_cvref_t<A>>(std::forward<A>(awaited));
 }
 
 }  // namespace asyncio

@@ -104,7 +104,7 @@ class stream_writer {
   /// The same, given away: large strings are not copied.
   template <std::same_as<std::string> S>
   void write(S&& data) {
-    write_string(std::move(data));
+    write_string(std::forward<S>(data));
   }
   template <class R>
     requires requires(R& pieces) { bytes_view(*std::begin(pieces)); }
@@ -119,7 +119,7 @@ class stream_writer {
   coroutine<> write_all(bytes_view data);
   template <std::same_as<std::string> S>
   coroutine<> write_all(S&& data) {
-    return write_string_all(std::move(data));
+    return write_string_all(std::forward<S>(data));
   }
   /// Ends the outgoing direction after what is buffered; reading goes on.
   void write_eof();

@@ -241,6 +241,8 @@ class spawner {
   }
 
  private:
+  friend Derived;
+  spawner() = default;
   template <class T>
   task<T> start_here(coroutine<T> c, task_options options) {
     return static_cast<Derived*>(this)->adopt_child(std::move(c), options);

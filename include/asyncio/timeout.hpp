@@ -59,7 +59,7 @@ class timeout {
   }
   /// Errors: timeout_error when `error` is the cancellation that this deadline caused.
   detail::ready_operation_bool aexit(std::exception_ptr error) {
-    exit(std::move(error));
+    exit(error);
     return detail::ready_operation_bool(false);
   }
 

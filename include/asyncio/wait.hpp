@@ -64,7 +64,7 @@ class many_wait : public wait_base, public timer_op {
   wait_options options_;
   std::size_t unfinished_ = 0;
   coro_core* task_ = nullptr;
-  late_wake* wake_ = nullptr;  // queued; outlives the frame
+  late_wake* wake_ = nullptr;  // while it waits; once queued (it has an owner then) it outlives the frame
   bool cancelled_ = false;
 };
 
@@ -113,9 +113,9 @@ coroutine<wait_result<any_task>> wait(wait_options options, const H&... handles)
 template <class V>
   requires(!detail::is_handle_vector<std::remove_cvref_t<V>> && !std::convertible_to<V, wait_options> &&
            requires(V& v) { v.begin(); v.end(); })
-coroutine<> wait(V&&, wait_options = {}) {
+detail::ready_operation_void wait(V&&, wait_options = {}) {
   static_assert(detail::is_handle_vector<std::remove_cvref_t<V>>, ASYNCIO_WAIT_SENTENCE);
-  co_return;
+  return {};
 }
 
 namespace detail {

@@ -62,6 +62,7 @@ std::unique_ptr<event_loop> new_event_loop(loop_options options) {
   return face;
 }
 
+// NOLINTNEXTLINE(bugprone-exception-escape): a loop that is destroyed while it runs is the end of the program
 event_loop::~event_loop() {
   if (!impl_->closed) close();
   if (loop_of_thread == this) loop_of_thread = nullptr;

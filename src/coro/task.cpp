@@ -89,7 +89,7 @@ void run_step(op* step) noexcept {
 
 void refuse_task(coro_core* core, loop_core* loop) {
   discard(core);
-  if (loop == nullptr) running_loop();
+  if (loop == nullptr) loop = &running_loop();  // which throws
   if (loop->closing()) throw std::runtime_error("create_task(): the event loop is closed");
   future_core::throw_wrong_thread(loop->box(), "create_task()");
 }
@@ -185,7 +185,9 @@ int task_cancelling(const future_core* core) noexcept {
 int task_uncancel(future_core* core) noexcept {
   if (!core->is_task()) return 0;
   auto* task = static_cast<coro_core*>(core);
-  if (task->cancel_requests > 0 && --task->cancel_requests == 0) task->must_cancel = task->late_cancel = false;
+  if (task->cancel_requests == 0) return 0;
+  --task->cancel_requests;
+  if (task->cancel_requests == 0) task->must_cancel = task->late_cancel = false;
   return static_cast<int>(task->cancel_requests);
 }
 

@@ -30,8 +30,12 @@ void many_wait::unlink() noexcept {
   for (many_wait_child& c : children_)
     if (c.linked()) c.child->remove_waiter(&c);
   if (armed()) task_->loop()->remove_timer(*this);
-  if (wake_ != nullptr) wake_->owner = nullptr;
-  wake_ = nullptr;
+  late_wake* wake = std::exchange(wake_, nullptr);
+  if (wake == nullptr) return;
+  if (wake->owner == nullptr)
+    delete wake;
+  else
+    wake->owner = nullptr;
 }
 
 void many_wait::await_suspend(std::coroutine_handle<> frame) {
@@ -40,6 +44,7 @@ void many_wait::await_suspend(std::coroutine_handle<> frame) {
     if (c.child->home != task_->home) throw_other_loop();
   loop_core& loop = *task_->loop();
   wait_base::cancel = &cancel_many_wait;
+  wake_ = new late_wake;  // now, since child_done() must not fail
   if (options_.timeout) {
     deadline = deadline_after(loop.now(), *options_.timeout);
     timer_op::done = [](op* self) noexcept { static_cast<many_wait*>(self)->wake_now(); };
@@ -67,8 +72,7 @@ void many_wait::child_done(future_core* child) noexcept {
     child->retrieved = true;
     enough = true;
   }
-  if (!enough || wake_ != nullptr || cancelled_) return;
-  wake_ = new late_wake;
+  if (!enough || cancelled_ || wake_->owner != nullptr) return;
   wake_->owner = this;
   wake_->done = [](op* self) noexcept {
     auto* wake = static_cast<late_wake*>(self);

@@ -57,7 +57,7 @@ void watch_table::add(int fd, bool for_write, detail::repeated_call* call) {
   w->kind = for_write ? kernel::io_kind::writable : kernel::io_kind::readable;
   w->done = &watch_table::fire;
   remove(fd, for_write);
-  auto [slot, fresh] = side(for_write).emplace(fd, w.get());
+  auto [slot, fresh] = side(for_write).emplace(fd, nullptr);
   if (loop_.start(*w)) {
     if (w->result < 0) {
       side(for_write).erase(slot);
@@ -68,7 +68,7 @@ void watch_table::add(int fd, bool for_write, detail::repeated_call* call) {
     w->in_flight = false;
     w->calling = true;  // queued: end() must not free it before fire()
   }
-  w.release();
+  slot->second = w.release();
 }
 
 bool watch_table::remove(int fd, bool for_write) noexcept {

@@ -115,6 +115,7 @@ inline std::size_t read_size(std::size_t wanted) noexcept { return wanted; }
 
 /// What the calls do. A test copies it, replaces what it is about, and installs the copy.
 struct table {
+// NOLINTNEXTLINE(bugprone-macro-parentheses): `name` is declared there
 #define ASYNCIO_SYS_FIELD(name) decltype(&direct::name) name = &direct::name;
   ASYNCIO_SYS_CALLS(ASYNCIO_SYS_FIELD)
 #undef ASYNCIO_SYS_FIELD

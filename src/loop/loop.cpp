@@ -151,8 +151,10 @@ void loop::look_around(std::optional<std::chrono::nanoseconds> most) {
   if (inbox_->has_mail()) inbox_->drain(ready_);
   if (ready_.empty() && !timers_.any_due(seen_now_))
     poll(stopping_ ? std::chrono::nanoseconds(0) : most);
-  else if (turns_to_look_ == 0 || --turns_to_look_ == 0)
+  else if (turns_to_look_ <= 1)
     poll(std::chrono::nanoseconds(0));
+  else
+    --turns_to_look_;
   timers_.collect_due(seen_now_);
   run_batch();
   while (!interrupted_ && timers_.has_due()) {

@@ -145,7 +145,7 @@ void store_exception(coro_core* core) noexcept;                   ///< inside a 
 void destroy_frame(void* frame) noexcept;                         ///< out of line: no compiler may elide the frame
 void drop_unawaited(coro_core* core) noexcept;                    ///< reports, destroys
 void discard(coro_core* core) noexcept;                           ///< destroys without a word
-void throw_awaited_twice();
+[[noreturn]] void throw_awaited_twice();
 
 void run_step(op* step) noexcept;
 [[noreturn]] void refuse_task(coro_core* core, loop_core* loop);   ///< destroys the coroutine, says why it cannot start

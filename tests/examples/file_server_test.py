@@ -118,7 +118,7 @@ class FileServerTest(unittest.TestCase):
             answers.append(connection.getresponse())
         during = self.server.stats()
         self.assertEqual(during["conns"], count)
-        self.assertLess(during["rss_kb"] - before["rss_kb"], count * 1024)
+        self.assertLess(during["rss_kb"] - before["rss_kb"], count * 1024 * programs.MEMORY_FACTOR)
 
         def checksum(answer):
             sum = hashlib.sha256()
@@ -297,7 +297,8 @@ class FileServerTest(unittest.TestCase):
             stuck.append(connection)
         for _ in range(5):
             self.assertEqual(self.get("/medium.bin", headers={"Connection": "close"})[2], self.folder.files["medium.bin"])
-        self.assertLess(self.server.stats()["rss_kb"] - before["rss_kb"], 50 * 1024)
+        grown = self.server.stats()["rss_kb"] - before["rss_kb"]
+        self.assertLess(grown, 50 * 1024 * programs.MEMORY_FACTOR)
         for connection in stuck:
             programs.reset(connection)
         self.server.expect_idle(before)

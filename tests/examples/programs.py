@@ -15,6 +15,8 @@ import unittest
 
 # How long a test waits for what must happen: long, since a sanitizer build on a busy machine is slow.
 PATIENCE = 30.0
+# How much more memory a program takes than one that is not sanitized: ThreadSanitizer shadows every byte it touches.
+MEMORY_FACTOR = int(os.environ.get("ASYNCIO_TEST_MEMORY_FACTOR", "1"))
 
 STATS = re.compile(r"STATS conns=(\d+) tasks=(\d+) fds=(\d+) inflight=(\d+) rss_kb=(\d+)")
 

@@ -122,7 +122,9 @@ TEST(CheckQuery, RefusesWhatCannotBeAHostName) {  // S2 of the security list
   longest.resize(253);
   io::check_query({longest, 80});
   io::check_query({longest.substr(0, 252) + "a.", 80});
-  io::check_query({std::string(63, 'b') + ".c", 80});
+  std::string longest_label(63, 'b');
+  longest_label += ".c";
+  io::check_query({longest_label, 80});
   io::check_query({"", 80});
   io::check_query({"fe80::1%lo", 80});
   EXPECT_THROW(io::check_query({"host", 65536}), std::invalid_argument);

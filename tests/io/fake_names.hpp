@@ -31,8 +31,14 @@ class fake_names {
     active = nullptr;
   }
 
-  void add(const std::string& name, std::vector<std::string> addresses) { names_[name] = std::move(addresses); }
-  void fail(const std::string& name, int code) { codes_[name] = code; }
+  void add(const std::string& name, std::vector<std::string> addresses) {
+    std::scoped_lock hold(mutex_);
+    names_[name] = std::move(addresses);
+  }
+  void fail(const std::string& name, int code) {
+    std::scoped_lock hold(mutex_);
+    codes_[name] = code;
+  }
   /// Lookups do not come back until let_go().
   void hang() {
     std::scoped_lock hold(mutex_);

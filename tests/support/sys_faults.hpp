@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <climits>
+#include <deque>
 
 namespace test {
 
@@ -85,7 +86,9 @@ class sys_faults {
 
  private:
   static inline std::atomic<std::size_t> longest{SIZE_MAX};
-  sys::table table_;
+  // Another thread may still be in a call of an old table: none of them is freed.
+  static inline std::deque<sys::table>& tables = *new std::deque<sys::table>;
+  sys::table& table_ = tables.emplace_back();
 };
 
 }  // namespace test

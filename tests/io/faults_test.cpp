@@ -222,7 +222,7 @@ class ConnectorFaults : public connector_fixture {
   fake_names names{faults};
 };
 
-TEST_F(ConnectorFaults, TriesTheNextAddressWhenOneRefuses) {
+TEST_F(ConnectorFaults, TriesTheNextAddressWhenOneRefuses) {  // S135, S180
   open_listener("127.0.0.1");
   names.add("host", {"::1", "127.0.0.2", "127.0.0.1"});
   ASSERT_TRUE(connect({"host", port()}));
@@ -230,7 +230,7 @@ TEST_F(ConnectorFaults, TriesTheNextAddressWhenOneRefuses) {
   EXPECT_EQ(answer.peer.host(), "127.0.0.1");
 }
 
-TEST_F(ConnectorFaults, NamesAllAddressesThatRefused) {  // S180
+TEST_F(ConnectorFaults, NamesAllAddressesThatRefused) {  // S135, S180
   names.add("host", {"127.0.0.1", "127.0.0.2"});
   const std::string port = std::to_string(closed_port());
   ASSERT_TRUE(connect({"host", std::stoi(port)}));
@@ -248,7 +248,7 @@ TEST_F(ConnectorFaults, GivesTheFirstOfSeveralEqualErrors) {  // S180
   EXPECT_EQ(text_of(answer.error), "cannot open a socket: Too many open files");
 }
 
-TEST_F(ConnectorFaults, StartsTheNextAddressBesideASilentOne) {  // RFC 8305
+TEST_F(ConnectorFaults, StartsTheNextAddressBesideASilentOne) {  // S135, RFC 8305
   open_listener("127.0.0.1");
   names.add("host", {"127.0.0.2", "127.0.0.1"});
   // 127.0.0.2 never answers.
@@ -266,7 +266,7 @@ TEST_F(ConnectorFaults, StartsTheNextAddressBesideASilentOne) {  // RFC 8305
   EXPECT_EQ(test::open_descriptors(), before + 1) << "the silent attempt is closed";
 }
 
-TEST_F(ConnectorFaults, WaitsForEachAddressWhenThereIsNoDelay) {
+TEST_F(ConnectorFaults, WaitsForEachAddressWhenThereIsNoDelay) {  // S135
   open_listener("127.0.0.1");
   names.add("host", {"127.0.0.2", "127.0.0.1"});
   faults.set<&table::connect>(+[](int fd, const sockaddr* to, socklen_t size) noexcept {

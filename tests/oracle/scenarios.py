@@ -452,6 +452,24 @@ async def gather_return_exceptions_cancelled(log):
     log(await ending(t))
 
 
+async def gather_cancelled_ends_with_the_first_answer(log):
+    async def slow_to_end(delay):
+        try:
+            await sleep(10)
+        finally:
+            await sleep(delay)
+            log(f"ended after {delay}")
+
+    async def wait():
+        await gather(slow_to_end(3), slow_to_end(1), slow_to_end(2))
+
+    t = create_task(wait())
+    await sleep(1)
+    t.cancel()
+    log(await ending(t))
+    await sleep(5)
+
+
 async def gather_the_same_twice(log):
     t = create_task(after(1, 4))
     log(f"{list(await gather(t, after(2, 5), t))}")

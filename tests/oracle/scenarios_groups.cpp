@@ -110,6 +110,26 @@ coroutine<> gather_return_exceptions_cancelled(journal& log) {
   co_await tell(log, t);
 }
 
+coroutine<> gather_cancelled_ends_with_the_first_answer(journal& log) {
+  const auto slow_to_end = [&](int delay) -> coroutine<> {
+    std::exception_ptr error;
+    try {
+      co_await sleep(10s);
+    } catch (...) {
+      error = std::current_exception();
+    }
+    co_await sleep(std::chrono::seconds(delay));
+    log("ended after " + text(delay));
+    std::rethrow_exception(error);
+  };
+  const auto wait = [&]() -> coroutine<> { co_await gather(slow_to_end(3), slow_to_end(1), slow_to_end(2)); };
+  task<> t = create_task(wait);
+  co_await sleep(1s);
+  t.cancel();
+  co_await tell(log, t);
+  co_await sleep(5s);
+}
+
 coroutine<> gather_the_same_twice(journal& log) {
   task<int> t = create_task(after(1s, 4));
   const auto [a, b, c] = co_await gather(t, after(2s, 5), t);
@@ -373,6 +393,7 @@ std::span<const scenario> group_scenarios() {
       {"gather_cancelled", &gather_cancelled},
       {"gather_cancelled_children_swallow", &gather_cancelled_children_swallow},
       {"gather_return_exceptions_cancelled", &gather_return_exceptions_cancelled},
+      {"gather_cancelled_ends_with_the_first_answer", &gather_cancelled_ends_with_the_first_answer},
       {"gather_the_same_twice", &gather_the_same_twice},
       {"wait_hops", &wait_hops},
       {"wait_first_exception", &wait_first_exception},

@@ -325,6 +325,68 @@ TEST(Cancellation, uncancel_to_zero_takes_back_a_request_that_was_not_delivered)
   });
 }
 
+/// A deadline made by hand: it answers for its own request only, that is when the count is what it was at its entry.
+template <class A>
+coroutine<> deadline_by_hand(timedelta limit, A awaited) {
+  const any_task me = current_task();
+  const int at_entry = me.cancelling();
+  bool passed = false;
+  const timer_handle timer = get_running_loop().call_later(limit, [&] { passed = me.cancel(); });
+  std::exception_ptr error;
+  try {
+    co_await std::move(awaited);
+  } catch (const cancelled_error&) {
+    error = std::current_exception();
+  }
+  timer.cancel();
+  if (passed && me.uncancel() <= at_entry && error != nullptr) throw timeout_error();
+  if (error != nullptr) std::rethrow_exception(error);
+}
+
+// S73
+TEST(Cancellation, a_block_that_converts_its_own_request_leaves_those_of_others) {
+  testing::run([]() -> coroutine<> {
+    struct request {
+      timedelta limit, outside;
+      const char* end;
+      int left;
+    };
+    for (const request& r : {request{1s, 9s, "timeout_error", 0}, request{9s, 1s, "cancelled_error", 1},
+                             request{1s, 1s, "cancelled_error", 1}}) {
+      std::string end;
+      int left = -1;
+      const auto work = [&]() -> coroutine<> {
+        end = co_await ending(deadline_by_hand(r.limit, sleep(5s)));
+        left = current_task().cancelling();
+      };
+      task<> t = create_task(work);
+      co_await sleep(0s);  // the deadline's timer comes first
+      const timer_handle outside = get_running_loop().call_later(r.outside, [t] { t.cancel(); });
+      co_await t;
+      outside.cancel();
+      EXPECT_EQ(end, r.end);
+      EXPECT_EQ(left, r.left);
+    }
+  });
+}
+
+// S73
+TEST(Cancellation, of_nested_blocks_with_requests_in_the_same_turn_the_outermost_converts) {
+  journal happened;
+  testing::run([&]() -> coroutine<> {
+    const auto inside = [&]() -> coroutine<> {
+      const std::string end = co_await ending(deadline_by_hand(1s, sleep(5s)));
+      happened("inner " + end + " " + std::to_string(current_task().cancelling()));
+      throw cancelled_error();
+    };
+    const std::string end = co_await ending(deadline_by_hand(1s, inside()));
+    happened("outer " + end + " " + std::to_string(current_task().cancelling()));
+    co_await sleep(1s);
+    happened("went on");
+  });
+  EXPECT_EQ(happened.seen(), (lines{"inner cancelled_error 1", "outer timeout_error 0", "went on"}));
+}
+
 // S74 ≠: whose cancellation was it? cancelling() tells, and as_outcome() keeps the two apart.
 TEST(Cancellation, of_what_is_awaited_is_told_from_ones_own) {
   journal happened;

@@ -139,6 +139,21 @@ TEST(EventLoopSleep, a_timer_never_fires_before_its_deadline) {
   for (const auto l : late) EXPECT_GE(l.count(), 0);
 }
 
+// S5, on the machine's clock: rounding makes the loop neither miss the deadline nor wake up again and again before it.
+TEST(EventLoopSleep, a_timer_fires_in_the_iteration_that_waits_for_it) {
+  auto loop = new_event_loop();
+  for (const auto delay : {1us, 70us, 999us, 1001us, 3000us}) {
+    bool fired = false;
+    loop->call_later(delay, [&] { fired = true; });
+    int turns = 0;
+    while (!fired && turns < 1000) {
+      loop->run_once();
+      ++turns;
+    }
+    EXPECT_LE(turns, 2) << delay.count() << " microseconds";
+  }
+}
+
 // S6 ≠: CPython leaves the order of equal deadlines open; here it is that of the calls.
 TEST_F(EventLoopOrder, timers_with_equal_deadlines_fire_in_the_order_of_their_calls) {
   const time_point when = loop_->time() + 1s;

@@ -275,6 +275,17 @@ TEST(Future, awaiting_a_future_of_another_loop_is_an_error_in_the_awaiting_task)
   });
 }
 
+// S58: one that is done is a value like any other, as in CPython.
+TEST(Future, a_done_future_of_another_loop_gives_its_value) {
+  auto other = new_event_loop();
+  future<int> foreign(*other);
+  foreign.set_result(3);
+  testing::run([&]() -> coroutine<> {
+    const std::string done = co_await ending(foreign);
+    EXPECT_EQ(done, "3");
+  });
+}
+
 // S23
 TEST(Future, awaiting_one_that_is_done_does_not_suspend) {
   bool other_ran = false;

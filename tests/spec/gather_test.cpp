@@ -266,6 +266,35 @@ TEST(Gather, a_cancelled_one_whose_children_all_swallow_it_waits_for_them_and_en
   EXPECT_EQ(happened.seen(), (lines{"6000 cancelled_error"}));
 }
 
+// S124, as measured on CPython: the first child that ends cancelled, or with an error of its own, is a failure like any
+// other (S121): the gather ends with it, and does not wait for the rest.
+TEST(Gather, a_cancelled_one_ends_with_the_first_child_that_answers) {
+  journal happened;
+  testing::run([&]() -> coroutine<> {
+    const auto fails_when_cancelled = []() -> coroutine<int> {
+      (void)co_await ending(sleep(100h));
+      co_await sleep(1s);
+      throw std::runtime_error("instead");
+    };
+    for (const bool with_an_error : {false, true}) {
+      const stopwatch watch;
+      task<int> quick = with_an_error ? create_task(fails_when_cancelled) : create_task(slow_to_cancel(1s, false));
+      task<int> slow = create_task(slow_to_cancel(5s, true));
+      task<> waits = create_task([&, watch]() -> coroutine<> {
+        const std::string end = co_await ending(gather(slow, quick));
+        happened(watch.at(end));
+      });
+      co_await sleep(1s);
+      waits.cancel();
+      co_await waits;
+      EXPECT_FALSE(slow.done());
+      const int n = co_await slow;
+      happened(watch.at(std::to_string(n)));
+    }
+  });
+  EXPECT_EQ(happened.seen(), (lines{"2000 cancelled_error", "6000 5", "2000 runtime_error(instead)", "6000 5"}));
+}
+
 // S125
 TEST(Gather, cancelling_one_that_has_failed_cancels_nothing) {
   testing::run([]() -> coroutine<> {

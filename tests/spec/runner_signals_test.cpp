@@ -217,6 +217,17 @@ TEST(SignalHandler, a_second_one_replaces_the_first) {
   });
 }
 
+template <class F>
+concept handles_a_signal = requires(event_loop& loop, F f) { loop.add_signal_handler(SIGUSR1, f); };
+
+// S37: it would never run.
+TEST(SignalHandler, a_coroutine_function_is_none) {
+  const auto plain = [] {};
+  const auto never_runs = []() -> coroutine<> { co_return; };
+  EXPECT_TRUE(handles_a_signal<decltype(plain)>);
+  EXPECT_FALSE(handles_a_signal<decltype(never_runs)>);
+}
+
 // S37
 TEST(SignalHandler, what_cannot_be_caught_is_refused) {
   auto loop = new_event_loop();

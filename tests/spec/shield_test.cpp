@@ -98,6 +98,26 @@ TEST(Shield, an_exception_after_the_outer_was_cancelled_is_reported_once) {
   EXPECT_EQ(told.seen(), (lines{"exception in a shielded future: runtime_error(orphan)"}));
 }
 
+// S133: when it happens, not when the last handle goes; and not again then.
+TEST(Shield, an_orphans_exception_is_reported_at_once_though_a_handle_of_it_is_kept) {
+  journal told;
+  testing::run([&]() -> coroutine<> {
+    get_running_loop().set_exception_handler(
+        [&](event_loop&, const exception_context& c) { told(name_of(c.exception)); });
+    {
+      task<int> inner = create_task(fail_after(2s, "orphan"));
+      future<int> outer = shield(inner);
+      co_await sleep(1s);
+      outer.cancel();
+      co_await sleep(2s);
+      EXPECT_TRUE(inner.done());
+      EXPECT_EQ(told.seen(), (lines{"runtime_error(orphan)"}));
+    }
+    co_await settle();
+  });
+  EXPECT_EQ(told.seen(), (lines{"runtime_error(orphan)"}));
+}
+
 // S133: two shields around the same task report it once together.
 TEST(Shield, two_cancelled_shields_around_one_failing_task_report_it_once) {
   journal told;

@@ -4,6 +4,9 @@
 #include "streams/stream_test.hpp"
 #include "support/sys_faults.hpp"
 
+#include <asyncio/testing/testing.hpp>
+
+#include <atomic>
 #include <initializer_list>
 
 namespace {
@@ -158,6 +161,120 @@ TEST(StreamFaults, ResolveInAnotherThreadAndMayBeCancelledThere) {  // F22
     EXPECT_THROW(std::rethrow_exception(failed.exception()), asyncio::gai_error);
     co_await s.shutdown(60s);
     reports().clear();
+  });
+}
+
+TEST(StreamFaults, AskNoResolverForAddressesInNumbers) {  // S180
+  run_clean([]() -> coroutine<> {
+    sys_faults faults;
+    io_test::fake_names names(faults);
+    server s = co_await start_server(echo, "127.0.0.1", 0);
+    connection c = co_await open_connection("127.0.0.1", s.port(), {.local_addr = {"127.0.0.2", 0}});
+    EXPECT_EQ(c.writer.sockname().host(), "127.0.0.2");
+    outcome<connection> scoped = co_await as_outcome(open_connection("fe80::1%lo", s.port()));
+    EXPECT_NE(code_of(scoped.exception()), 0) << "nobody is there";
+    EXPECT_EQ(names.calls(), 0);
+    c.writer.abort();
+    co_await s.shutdown(60s);
+  });
+}
+
+TEST(StreamFaults, ListenOnceOnAnAddressThatTheResolverNamesTwice) {  // S184
+  run_clean([]() -> coroutine<> {
+    sys_faults faults;
+    io_test::fake_names names(faults);
+    names.add("twice.test", {"127.0.0.1", "127.0.0.2", "127.0.0.1"});
+    server s = co_await start_server(echo, "twice.test", 0);
+    const socket_address one("127.0.0.1", s.port()), other("127.0.0.2", s.port());
+    EXPECT_EQ(s.sockets(), (std::vector{one, other}));
+    co_await s.shutdown(60s);
+  });
+}
+
+TEST(StreamFaults, PassOverLocalAddressesOfAnotherFamily) {  // S183
+  run_clean([]() -> coroutine<> {
+    sys_faults faults;
+    io_test::fake_names names(faults);
+    names.add("local.test", {"::1", "127.0.0.2"});
+    server s = co_await start_server(echo, "127.0.0.1", 0);
+    connection c = co_await open_connection("127.0.0.1", s.port(), {.local_addr = {"local.test", 0}});
+    EXPECT_EQ(c.writer.sockname().host(), "127.0.0.2");
+    c.writer.abort();
+    co_await s.shutdown(60s);
+  });
+}
+
+TEST(StreamFaults, TryTheNextAddressAsSoonAsOneRefuses) {  // S135
+  run_clean([]() -> coroutine<> {
+    sys_faults faults;
+    io_test::fake_names names(faults);
+    names.add("host.test", {"127.0.0.2", "127.0.0.3", "127.0.0.1"});
+    server s = co_await start_server(echo, "127.0.0.1", 0);
+    connection c = co_await wait_for(open_connection("host.test", s.port(), {.happy_eyeballs_delay = 1h}), 60s);
+    EXPECT_EQ(c.writer.peername().host(), "127.0.0.1");
+    c.writer.abort();
+    co_await s.shutdown(60s);
+  });
+}
+
+/// As connect(), to addresses that never answer.
+void never_connect(sys_faults& faults) {
+  faults.set<&table::connect>(+[](int, const sockaddr*, socklen_t) noexcept { return -EINPROGRESS; });
+}
+
+TEST(StreamFaults, CloseEveryAttemptOfAConnectionThatTookTooLong) {  // S181, S135
+  asyncio::testing::virtual_clock clock;
+  auto body = []() -> coroutine<> {
+    sys_faults faults;
+    io_test::fake_names names(faults);
+    names.add("silent.test", {"127.0.0.1", "127.0.0.2", "127.0.0.3", "127.0.0.4"});
+    never_connect(faults);
+    const std::size_t before = test::open_descriptors();
+    task<connection> connecting = create_task(open_connection("silent.test", 80));
+    // Only then may everybody be blocked: the virtual clock does not wait for the resolver's thread.
+    co_await until([&] { return test::open_descriptors() > before; });
+    const time_point start = get_running_loop().time();
+    outcome<connection> late = co_await as_outcome(wait_for(std::move(connecting), 600ms));
+    EXPECT_THROW(std::rethrow_exception(late.exception()), timeout_error);
+    EXPECT_EQ(get_running_loop().time() - start, 600ms);
+    co_await until([&] { return test::open_descriptors() == before; });
+  };
+  run_clean(body, {.clock = clock});
+}
+
+/// How many bytes recv() has brought in the process.
+std::atomic<std::size_t> received{0};
+
+void count_received(sys_faults& faults) {
+  received = 0;
+  faults.set<&table::recv>(+[](int fd, void* to, std::size_t size, int flags) noexcept {
+    const ssize_t n = test::sys::direct::recv(fd, to, size, flags);
+    if (n > 0) received += static_cast<std::size_t>(n);
+    return n;
+  });
+}
+
+TEST(StreamFaults, ReadNoFurtherAheadThanTwiceTheLimitUnlessMoreIsWanted) {  // S197
+  run_clean([]() -> coroutine<> {
+    constexpr std::size_t limit = 8 * 1024, much = 24'000'000;
+    ends e = co_await make_ends(limit);
+    sys_faults faults;
+    count_received(faults);
+    auto send = [](stream_writer& writer) -> coroutine<> {
+      co_await writer.write_all(std::string(much, 's'));
+      writer.write_eof();
+    };
+    task<> sending = create_task(send(e.client.writer));
+    std::string first = co_await e.served.reader.readexactly(1);
+    co_await turns(100);
+    EXPECT_LE(received, 2 * limit);
+    EXPECT_FALSE(sending.done()) << "what the kernel does not hold stays with the writer";
+    std::string more = co_await e.served.reader.readexactly(20 * limit);
+    EXPECT_EQ(more.size(), 20 * limit) << "a read may want more than the limit";
+    EXPECT_LE(received, 1 + 20 * limit + 2 * limit);
+    std::string rest = co_await e.served.reader.read();
+    EXPECT_EQ(1 + more.size() + rest.size(), much);
+    co_await sending;
   });
 }
 

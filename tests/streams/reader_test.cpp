@@ -214,6 +214,18 @@ TEST(StreamReader, ReadlineDropsALineThatIsTooLong) {  // S196
   });
 }
 
+TEST(StreamReader, TakesLinesOf64KiBUnlessItIsToldOtherwise) {  // S207
+  run_clean([]() -> coroutine<> {
+    stream_reader reader;
+    const std::string longest(64 * 1024, 'l');
+    reader.feed_data(longest + "\n" + longest + "x\n");
+    std::string fits = co_await line_of(reader);
+    EXPECT_EQ(fits.size(), longest.size() + 1);
+    std::string does_not = co_await line_of(reader);
+    EXPECT_EQ(does_not, "too long");
+  });
+}
+
 TEST(StreamReader, NextGivesLinesUntilTheEnd) {  // S201
   run_clean([]() -> coroutine<> {
     stream_reader reader;
@@ -286,6 +298,31 @@ TEST(StreamReader, ACancelledReadLosesNoBytes) {  // S199
     EXPECT_TRUE(reading.cancelled());
     std::string kept = co_await reader.read(100);
     EXPECT_EQ(kept, "abcd");
+  });
+}
+
+TEST(StreamReader, ACancelledReadOfEveryKindLosesNoBytes) {  // S199
+  run_clean([]() -> coroutine<> {
+    stream_reader reader;
+    std::string fed;
+    for (int kind = 0; kind < 5; ++kind) {
+      any_task reading;
+      if (kind == 0) reading = create_task(reader.readline());
+      if (kind == 1) reading = create_task(reader.readuntil("\r\n"));
+      if (kind == 2) reading = create_task(reader.readuntil("!!", "??"));
+      if (kind == 3) reading = create_task(reader.next());
+      if (kind == 4) reading = create_task(reader.read());
+      co_await turns(2);
+      reader.feed_data("abcd");
+      fed += "abcd";
+      co_await turns(1);
+      reading.cancel();
+      outcome<> end = co_await as_outcome(reading);
+      EXPECT_TRUE(reading.cancelled()) << kind;
+    }
+    reader.feed_eof();
+    std::string kept = co_await reader.read();
+    EXPECT_EQ(kept, fed);
   });
 }
 

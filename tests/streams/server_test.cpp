@@ -254,6 +254,21 @@ TEST(Server, WaitClosedWaitsForCloseToo) {  // S188
   });
 }
 
+TEST(Server, WaitClosedWaitsForCloseWhenTheLastConnectionHasEndedBefore) {  // S188
+  run_clean([]() -> coroutine<> {
+    server s = co_await start_server(echo, "127.0.0.1", 0);
+    task<> closed = create_task(s.wait_closed());
+    std::string answer = co_await ask(s.port(), "hello");
+    EXPECT_EQ(answer, "hello");
+    co_await turns(20);
+    EXPECT_FALSE(closed.done());
+    s.close();
+    co_await turns(2);
+    EXPECT_TRUE(closed.done());
+    co_await s.wait_closed();
+  });
+}
+
 TEST(Server, GoesOnServingItsClientsWhenItsHandleIsDestroyed) {
   run_clean([]() -> coroutine<> {
     auto counted = std::make_shared<int>(0);
@@ -386,6 +401,24 @@ TEST(Server, ReportsAHandlerThatThrowsAndClosesItsConnection) {  // S191
     EXPECT_EQ(end, "");
     co_await s.shutdown(60s);
     EXPECT_EQ(std::exchange(reports(), {}), std::vector<std::string>{"Unhandled exception in client_connected_cb"});
+  });
+}
+
+TEST(Server, ClosesTheConnectionOfAHandlerThatWasCancelledWithoutAWord) {  // S191
+  run_clean([]() -> coroutine<> {
+    auto gives_up = [](stream_reader reader, stream_writer) -> coroutine<> {
+      co_await reader.readline();
+      current_task().cancel();
+      co_await reader.readline();
+    };
+    server s = co_await start_server(gives_up, "127.0.0.1", 0);
+    connection c = co_await open_connection("127.0.0.1", s.port());
+    co_await c.writer.write_all("x\n");
+    std::string end = co_await c.reader.read();
+    EXPECT_EQ(end, "");
+    EXPECT_EQ(reports(), std::vector<std::string>());
+    EXPECT_TRUE(s.is_serving());
+    co_await s.shutdown(60s);
   });
 }
 

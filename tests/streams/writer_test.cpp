@@ -175,6 +175,19 @@ TEST(StreamWriter, ClosingFeedsTheEndToItsReader) {  // S205
   });
 }
 
+TEST(StreamWriter, ClosesWithInputThatNobodyHasRead) {  // S204
+  run_clean([]() -> coroutine<> {
+    ends e = co_await make_ends();
+    co_await e.served.writer.write_all("first\nsecond\nthird\n");
+    std::string first = co_await e.client.reader.readline();
+    EXPECT_EQ(first, "first\n");
+    e.client.writer.close();
+    co_await e.client.writer.wait_closed();
+    co_await e.client.writer.wait_closed();
+    EXPECT_EQ(e.client.reader.exception(), nullptr);
+  });
+}
+
 TEST(StreamWriter, DrainFailsAfterTheEndAndDoesNotSpin) {  // S162, S203
   run_clean([]() -> coroutine<> {
     ends e = co_await make_ends();
@@ -195,7 +208,7 @@ TEST(StreamWriter, DrainFailsAfterTheEndAndDoesNotSpin) {  // S162, S203
   });
 }
 
-TEST(StreamWriter, TellsAWriterThatThePeerHasReset) {  // F8, F10
+TEST(StreamWriter, TellsAWriterThatThePeerHasReset) {  // S204, F8, F10
   std::signal(SIGPIPE, SIG_DFL);
   run_clean([]() -> coroutine<> {
     ends e = co_await make_ends();
@@ -214,7 +227,7 @@ TEST(StreamWriter, TellsAWriterThatThePeerHasReset) {  // F8, F10
   });
 }
 
-TEST(StreamWriter, TellsAReaderThatThePeerHasReset) {  // F10
+TEST(StreamWriter, TellsAReaderThatThePeerHasReset) {  // S203, F10
   run_clean([]() -> coroutine<> {
     ends e = co_await make_ends();
     task<std::string> reading = create_task(e.client.reader.read());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // Collects many files from several sources at once: libcurl's transfers on our loop, a bound on how many run together,
-// progress, checksums, and what it would have cost to fetch them one after another.
+// progress, checksums, and how long each source took by itself.
 // See: build/dev/bin/download                 fetches sample files from a file_server of its own
 //      build/dev/bin/download URL... --dir D  fetches those
 #include "download_board.hpp"
@@ -9,6 +9,7 @@
 #include "download_samples.hpp"
 #include "server_process.hpp"
 #include "sha256.hpp"
+#include "support/printable.hpp"
 #include "support/program.hpp"
 
 #include <asyncio/asyncio.hpp>
@@ -24,16 +25,17 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 namespace {
 
+constexpr const char* sample_delay = "0.025";  // seconds: about a continent away
+
 struct settings {
   std::vector<std::string> urls;
-  std::string folder = ".";
+  std::string folder;  // empty: not given
   std::size_t limit = 16;
   bool one_by_one = false;
   bool use_proxy = true;
@@ -167,55 +169,44 @@ asyncio::coroutine<int> fetch_all(const std::vector<order>& orders, const settin
 }
 
 asyncio::coroutine<int> fetch_given(const settings& how) {
-  std::filesystem::create_directories(how.folder);
-  example::file_names names(how.folder);
+  const std::filesystem::path folder = how.folder.empty() ? "." : how.folder;
+  std::filesystem::create_directories(folder);
+  example::file_names names(folder);
   std::vector<order> orders;
   orders.reserve(how.urls.size());
   for (const std::string& url : how.urls) orders.emplace_back(url, names.path_for(url));
   co_return co_await fetch_all(orders, how);
 }
 
-/// Percent-encodes what an address cannot hold.
-std::string url_path(std::string_view path) {
-  constexpr std::string_view plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
-  std::string out;
-  for (const char c : path) {
-    if (plain.find(c) != std::string_view::npos) {
-      out += c;
-      continue;
-    }
-    char code[4];
-    std::snprintf(code, sizeof code, "%%%02X", static_cast<unsigned>(static_cast<unsigned char>(c)));
-    out += code;
-  }
-  return out;
-}
-
-/// Without addresses: files of our own, served by a process of our own.
+/// Without addresses: files of our own, served by a process of our own that answers as from afar. What is fetched stays
+/// where --dir says, and goes with the rest without it.
 asyncio::coroutine<int> fetch_samples(const settings& how) {
   const example::temporary_folder work;
-  const std::filesystem::path served = work.path() / "served", fetched = work.path() / "fetched";
+  const std::filesystem::path served = work.path() / "served";
+  const std::filesystem::path into = how.folder.empty() ? work.path() / "fetched" : std::filesystem::path(how.folder);
+  std::filesystem::create_directories(into);
   const std::vector<example::sample> samples = co_await example::make_samples(served);
 
   const std::filesystem::path server_program = example::program_folder() / "file_server";
-  const std::vector<std::string> command{server_program.string(), "--root", served.string()};
+  const std::vector<std::string> command{server_program.string(), "--root", served.string(), "--delay", sample_delay};
   example::server_process server(command);
   const int port = co_await server.port();
   const std::string origin = "http://127.0.0.1:" + std::to_string(port) + "/";
-  std::printf("file_server serves %zu files on port %d\n", samples.size(), port);
+  std::printf("file_server serves %zu files on port %d; each answer begins %s s after its request, as from afar\n",
+              samples.size(), port, sample_delay);
   std::fflush(stdout);
 
+  example::file_tree names(into);
   std::vector<order> orders;
   orders.reserve(samples.size());
   for (const example::sample& one : samples) {
-    const std::filesystem::path path = fetched / one.path;
-    std::filesystem::create_directories(path.parent_path());
-    orders.emplace_back(origin + url_path(one.path), path.string(), one.sha256);
+    orders.emplace_back(origin + example::url_path(one.path), names.path_for(one.path), one.sha256);
   }
   settings direct = how;
   direct.use_proxy = false;  // the server is on this machine
   const int status = co_await fetch_all(orders, direct);
   if (status == example::exit_ok) std::printf("all checksums are right\n");
+  if (!how.folder.empty()) std::printf("the files are in %s\n", example::printable(how.folder).c_str());
   co_return status;
 }
 
@@ -228,20 +219,20 @@ asyncio::coroutine<int> fetch_what_is_asked(const settings& how) {
 asyncio::coroutine<int> until_told_to_stop(const settings& how) {
   asyncio::event_loop& loop = asyncio::get_running_loop();
   const asyncio::any_task self = asyncio::current_task();
-  int told = 0;
+  const asyncio::future<int> told;
   constexpr std::array<int, 2> signals{SIGTERM, SIGHUP};
   for (const int signal : signals) {
-    loop.add_signal_handler(signal, [self, signal, &told] {
-      told = signal;
+    loop.add_signal_handler(signal, [self, signal, told] {
+      if (!told.done()) told.set_result(signal);
       self.cancel();
     });
   }
   try {
     co_return co_await fetch_what_is_asked(how);
   } catch (const asyncio::cancelled_error&) {
-    if (told == 0) throw;
+    if (!told.done()) throw;
   }
-  co_return 128 + told;
+  co_return 128 + told.result();
 }
 
 }  // namespace
@@ -251,7 +242,7 @@ int main(int argc, char** argv) {
   example::arguments args("download",
                           "Fetches files over http and https, many at once; without addresses, sample files.");
   args.rest("URL", "http:// or https:// addresses", how.urls);
-  args.text("--dir", "DIR", "where the files go (default: the current folder)", how.folder);
+  args.text("--dir", "DIR", "where the files go (default: the current folder; sample files are not kept)", how.folder);
   args.number("--limit", "N", "at most N at once (default 16)", how.limit, 1);
   args.flag("--one-by-one", "one after another", how.one_by_one);
   args.seconds("--timeout", "give up a source after S seconds (default: never)", how.timeout);
@@ -259,6 +250,8 @@ int main(int argc, char** argv) {
   args.text("--ca-file", "FILE", "trust the certificate authorities in FILE, not the system's", how.ca_file);
   example::add_backend_argument(args, how.backend);
   args.parse(argc, argv);
+  if (args.given("--dir") && how.folder.empty()) args.refuse("--dir is empty");
+  if (how.one_by_one && args.given("--limit")) args.refuse("--one-by-one and --limit exclude each other");
 
   std::signal(SIGPIPE, SIG_IGN);  // `download | head` must not leave files and a server behind
   return example::run_program("download", how.backend, [&how] { return until_told_to_stop(how); });

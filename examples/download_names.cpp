@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstddef>
+#include <cstdio>
 #include <system_error>
 #include <utility>
 
@@ -72,8 +73,25 @@ std::string file_name_of(std::string_view url) {
   return name;
 }
 
-std::string file_names::path_for(std::string_view url) {
-  const std::string name = file_name_of(url);
+std::string url_path(std::string_view path) {
+  constexpr std::string_view plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/";
+  std::string out;
+  for (const char c : path) {
+    if (plain.find(c) != std::string_view::npos) {
+      out += c;
+      continue;
+    }
+    char code[4];
+    std::snprintf(code, sizeof code, "%%%02X", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    out += code;
+  }
+  return out;
+}
+
+std::string file_names::path_for(std::string_view url) { return path_of(file_name_of(url)); }
+
+std::string file_names::path_of(std::string_view given_name) {
+  const std::string name(given_name);
   const std::size_t ending = ending_of(name);
   std::string path = (folder_ / name).string();
   for (int n = 2; given_.contains(path) || is_taken(path); ++n) {
@@ -81,6 +99,13 @@ std::string file_names::path_for(std::string_view url) {
   }
   given_.insert(path);
   return path;
+}
+
+std::string file_tree::path_for(const std::filesystem::path& relative) {
+  const std::filesystem::path folder = top_ / relative.parent_path();
+  const auto [found, is_new] = folders_.try_emplace(folder, folder);
+  if (is_new) std::filesystem::create_directories(folder);
+  return found->second.path_of(relative.filename().string());
 }
 
 }  // namespace example

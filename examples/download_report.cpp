@@ -17,6 +17,12 @@ std::string right(const std::string& text, std::size_t width) {
   return std::string(width - std::min(width, columns_of(text)), ' ') + text;
 }
 
+std::string ratio_text(std::chrono::nanoseconds a, std::chrono::nanoseconds b) {
+  char number[32];
+  std::snprintf(number, sizeof number, "%.1f", std::chrono::duration<double>(a) / std::chrono::duration<double>(b));
+  return number;
+}
+
 void print_line(const std::string& line) { std::printf("%s\n", line.c_str()); }
 
 }  // namespace
@@ -41,9 +47,9 @@ void print_report(const std::vector<download_record>& records, std::chrono::nano
   print_line(fitted("source", source_width) + "  " + right("bytes", bytes_width) + "  " + fitted("SHA-256", sum_width) +
              "  own time");
   for (const download_record& r : records) {
-    const std::string shown = r.failure.empty() ? r.sha256 : "failed: " + printable(r.failure);
     print_line(fitted(printable(r.url), source_width) + "  " + right(std::to_string(r.bytes), bytes_width) + "  " +
-               (columns_of(shown) < sum_width ? fitted(shown, sum_width) : shown) + "  " + seconds_text(r.own_time));
+               fitted(r.failure.empty() ? r.sha256 : "failed", sum_width) + "  " + seconds_text(r.own_time));
+    if (!r.failure.empty()) print_line("    " + printable(r.failure));
   }
   print_line("");
   std::string total = std::to_string(records.size() - failed) + " of " + std::to_string(records.size()) +
@@ -51,16 +57,18 @@ void print_report(const std::vector<download_record>& records, std::chrono::nano
   if (failed > 0) total += "; " + std::to_string(failed) + " failed";
   print_line(total);
 
-  std::string times = "wall time " + seconds_text(wall) + ", sum of the own times " + seconds_text(sum);
+  const std::string times = "wall time " + seconds_text(wall) + ", sum of the own times " + seconds_text(sum) + ": ";
   if (one_by_one) {
-    times += ": one by one";
-  } else if (wall.count() > 0) {
-    char factor[32];
-    const double ratio = std::chrono::duration<double>(sum) / std::chrono::duration<double>(wall);
-    std::snprintf(factor, sizeof factor, "%.1f", ratio);
-    times += ": " + std::string(factor) + " times as much one after another (--one-by-one does it that way)";
+    print_line(times + "one by one");
+  } else {
+    print_line(times + ratio_text(sum, wall) + " under way at once on average");
+    if (records.size() > 1 && failed < records.size()) {
+      const std::string about =
+          sum < std::chrono::seconds(1) ? seconds_text(sum) : ratio_text(sum, std::chrono::seconds(1)) + " s";
+      print_line("one after another at this pace they would take about " + about +
+                 "; alone each may be faster (--one-by-one)");
+    }
   }
-  print_line(times);
   std::fflush(stdout);
 }
 

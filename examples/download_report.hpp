@@ -21,7 +21,8 @@ struct download_record {
   bool finished = false;
 };
 
-/// The table of sources, and what doing them at once has saved: `wall` against the sum of the own times.
+/// The table of sources, a failure's reason under its row; then what was measured: `wall`, the sum of the own times, and
+/// from both how many sources were under way at once.
 void print_report(const std::vector<download_record>& records, std::chrono::nanoseconds wall, bool one_by_one);
 
 }  // namespace example

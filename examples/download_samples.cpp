@@ -17,6 +17,7 @@
 #include <span>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 namespace example {
 namespace {
@@ -57,19 +58,36 @@ void fill(std::span<char> bytes, std::uint64_t seed, std::uint64_t first) {
   }
 }
 
-std::ofstream create(const fs::path& path) {
-  std::ofstream file;
-  file.exceptions(std::ios::failbit | std::ios::badbit);
-  file.open(path, std::ios::binary | std::ios::trunc);
-  return file;
-}
+/// A file that is being made. Errors: fs::filesystem_error, which names it.
+class new_file {
+ public:
+  explicit new_file(fs::path path) : path_(std::move(path)), file_(path_, std::ios::binary | std::ios::trunc) {
+    check();
+  }
+  void write(std::string_view bytes) {
+    file_.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    check();
+  }
+  void close() {
+    file_.close();
+    check();
+  }
+
+ private:
+  void check() const {
+    if (!file_) throw fs::filesystem_error("cannot write", path_, std::error_code(errno, std::generic_category()));
+  }
+
+  fs::path path_;
+  std::ofstream file_;
+};
 
 asyncio::coroutine<> generate(const generated_file& what, fs::path path) {
-  std::ofstream file = create(path);
+  new_file file(std::move(path));
   std::string piece(mebibyte, '\0');
   for (std::size_t n = 0; n < what.mebibytes; ++n) {
     fill(piece, what.seed, n * mebibyte / 8);
-    file.write(piece.data(), static_cast<std::streamsize>(piece.size()));
+    file.write(piece);
     co_await asyncio::sleep(breather);
   }
   file.close();
@@ -96,8 +114,8 @@ std::string copy_and_sum(const fs::path& from, const fs::path& to) {
   std::ifstream in(from, std::ios::binary);
   const std::string bytes{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
   fs::create_directories(to.parent_path());
-  std::ofstream out = create(to);
-  out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  new_file out(to);
+  out.write(bytes);
   out.close();
   sha256 sum;
   sum.update(std::as_bytes(std::span(bytes)));
@@ -107,8 +125,12 @@ std::string copy_and_sum(const fs::path& from, const fs::path& to) {
 }  // namespace
 
 temporary_folder::temporary_folder() {
-  std::string name = (fs::temp_directory_path() / "asyncio-download-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr) throw std::system_error(errno, std::generic_category(), name);
+  const char* given = std::getenv("TMPDIR");
+  const fs::path top = given != nullptr && *given != '\0' ? given : "/tmp";
+  std::string name = (top / "asyncio-download-XXXXXX").string();
+  if (mkdtemp(name.data()) == nullptr) {
+    throw fs::filesystem_error("cannot write", top, std::error_code(errno, std::generic_category()));
+  }
   path_ = name;
 }
 
@@ -119,17 +141,18 @@ temporary_folder::~temporary_folder() {
 
 asyncio::coroutine<std::vector<sample>> make_samples(fs::path folder) {
   std::vector<sample> made;
-  fs::create_directories(folder / "generated");
-  for (const generated_file& what : generated_files) {
-    const std::string path = "generated/" + std::string(what.name);
-    co_await generate(what, folder / path);
-    made.emplace_back(path, std::string(what.sha256));
-  }
   const fs::path top = ASYNCIO_SOURCE_DIR;
   for (const fs::path& source : source_files(top)) {
     const std::string path = "sources/" + source.lexically_relative(top).generic_string();
     made.emplace_back(path, copy_and_sum(source, folder / path));
     co_await asyncio::sleep(breather);
+  }
+  // The large ones last: they keep the processor busy, and the small ones would only wait with them.
+  fs::create_directories(folder / "generated");
+  for (const generated_file& what : generated_files) {
+    const std::string path = "generated/" + std::string(what.name);
+    co_await generate(what, folder / path);
+    made.emplace_back(path, std::string(what.sha256));
   }
   co_return made;
 }

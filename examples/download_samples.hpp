@@ -10,9 +10,10 @@
 
 namespace example {
 
-/// A folder in the system's place for temporary files; removed, with all that is in it, at the end.
+/// A folder in $TMPDIR, or else in /tmp; removed, with all that is in it, at the end.
 class temporary_folder {
  public:
+  /// Errors: std::filesystem::filesystem_error.
   temporary_folder();
   temporary_folder(const temporary_folder&) = delete;
   temporary_folder& operator=(const temporary_folder&) = delete;
@@ -31,6 +32,7 @@ struct sample {
 
 /// Fills `folder`: generated files of 1 to 64 MiB in `generated/`, and copies of this project's sources, where they are
 /// found, in `sources/`. Lets other tasks run, and can be cancelled, between two pieces.
+/// Errors: std::filesystem::filesystem_error.
 asyncio::coroutine<std::vector<sample>> make_samples(std::filesystem::path folder);
 
 }  // namespace example

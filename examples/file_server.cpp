@@ -81,6 +81,13 @@ std::string head_of_answer(int status, bool keep_alive) {
   return head += "\r\n";
 }
 
+/// How requests are answered.
+struct service {
+  const example::served_folder& folder;
+  idle_timeout idle;
+  asyncio::timedelta delay;
+};
+
 /// What of a file is sent.
 struct extent {
   std::uint64_t offset = 0, size = 0;
@@ -204,20 +211,27 @@ asyncio::coroutine<> linger(asyncio::stream_reader& reader, asyncio::stream_writ
   }
 }
 
+/// The way to a distant server and back takes its time, and that server is not busy meanwhile.
+asyncio::coroutine<> be_far_away(const service& how) {
+  if (how.delay > asyncio::timedelta()) co_await asyncio::sleep(how.delay);
+}
+
 /// One request and its answer. True when the connection can take another.
-asyncio::coroutine<bool> serve_request(const example::served_folder& folder, asyncio::stream_reader& reader,
-                                       asyncio::stream_writer& writer, idle_timeout idle) {
+asyncio::coroutine<bool> serve_request(const service& how, asyncio::stream_reader& reader,
+                                       asyncio::stream_writer& writer) {
   std::optional<http::request> request;
   std::optional<http::refusal> refused;
   bool keep_alive = false;
   try {
-    request = co_await read_request(reader, idle);
+    request = co_await read_request(reader, how.idle);
     if (!request) co_return false;
-    keep_alive = co_await answer(folder, *request, writer, idle);
+    co_await be_far_away(how);
+    keep_alive = co_await answer(how.folder, *request, writer, how.idle);
   } catch (const http::refusal& e) {
     refused = e;
   }
   if (refused) {
+    if (!request) co_await be_far_away(how);
     keep_alive = request && can_stay(*request);
     write_refusal(writer, *refused, keep_alive, !request || request->method != "HEAD");
   }
@@ -225,10 +239,10 @@ asyncio::coroutine<bool> serve_request(const example::served_folder& folder, asy
   co_return keep_alive;
 }
 
-asyncio::coroutine<> serve_connection(const example::served_folder& folder, idle_timeout idle,
-                                      asyncio::stream_reader reader, asyncio::stream_writer writer) {
+asyncio::coroutine<> serve_connection(const service& how, asyncio::stream_reader reader,
+                                      asyncio::stream_writer writer) {
   while (true) {
-    const bool more = co_await serve_request(folder, reader, writer, idle);
+    const bool more = co_await serve_request(how, reader, writer);
     if (!more) break;
   }
 }
@@ -239,8 +253,10 @@ int main(int argc, char** argv) {
   example::server_settings settings;
   settings.line_limit = http::longest_head;
   std::string root = ".";
+  asyncio::timedelta delay;
   example::arguments args("file_server", "Serves the files of a folder over HTTP/1.1.");
   args.text("--root", "DIR", "the folder to serve (default: the current one)", root);
+  args.seconds("--delay", "begin each answer S seconds after its request, as a distant server's (default 0)", delay);
   example::add_server_arguments(args, settings);
   args.parse(argc, argv);
 
@@ -250,8 +266,9 @@ int main(int argc, char** argv) {
   } catch (const std::system_error& error) {
     args.refuse(std::string("--root: ") + error.what());
   }
-  auto handler = [&folder, &settings](asyncio::stream_reader reader, asyncio::stream_writer writer) {
-    return serve_connection(*folder, settings.idle_timeout, std::move(reader), std::move(writer));
+  const service how{*folder, settings.idle_timeout, delay};
+  auto handler = [&how](asyncio::stream_reader reader, asyncio::stream_writer writer) {
+    return serve_connection(how, std::move(reader), std::move(writer));
   };
   return example::run_program("file_server", settings.backend, [&] { return example::serve(settings, handler); });
 }

@@ -58,7 +58,11 @@ class spawn_plan {
     for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
     argv.push_back(nullptr);
     pid_t pid = -1;
-    check(posix_spawn(&pid, argv[0], &actions_, &attributes_, argv.data(), environ), command[0]);
+    const int error = posix_spawn(&pid, argv[0], &actions_, &attributes_, argv.data(), environ);
+    if (error != 0) {
+      throw std::filesystem::filesystem_error("cannot start", command[0],
+                                              std::error_code(error, std::generic_category()));
+    }
     return pid;
   }
 

@@ -18,7 +18,7 @@ std::filesystem::path program_folder();
 /// A child process that says `LISTENING <port>` in its first line. It is killed when this object dies.
 class server_process {
  public:
-  /// Errors: std::system_error.
+  /// Errors: std::filesystem::filesystem_error when the program cannot be started, otherwise std::system_error.
   explicit server_process(const std::vector<std::string>& command);
   server_process(const server_process&) = delete;
   server_process& operator=(const server_process&) = delete;

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSL-1.0
-"""Checks that no source and no test was forgotten: each stands in a CMakeLists.txt (or a .cmake) of its folder or above.
+"""Checks that no source and no test was forgotten: each stands in a CMakeLists.txt (or a .cmake) of its folder or above,
+and each folder with a CMakeLists.txt in one above.
 
     tools/check_lists.py [ROOT]
 
@@ -41,6 +42,14 @@ def forgotten(root):
         words = set(re.findall(r"[\w.]+", lists_above(root, file)))
         if not words & {file.name, file.stem, file.stem.removesuffix("_test")}:
             yield file.relative_to(root).as_posix()
+    for folder in FOLDERS:
+        for list_file in sorted((root / folder).rglob("CMakeLists.txt")):
+            below = list_file.parent
+            name = list_file.relative_to(root).as_posix()
+            if below.parent == root or name.startswith(tuple(left + "/" for left in LEFT_OUT)):
+                continue
+            if below.name not in set(re.findall(r"[\w.]+", lists_above(root, below))):
+                yield name
 
 
 def main():

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 
@@ -22,44 +23,46 @@ template <class Number> std::optional<Number> parse_number(std::string_view text
   return number;
 }
 
-constexpr double longest_seconds = 1e9;
+/// A number from 0 to a billion, or nothing; also nothing for "-0" and "nan".
+std::optional<double> parse_seconds(std::string_view text) {
+  constexpr double longest = 1e9;
+  std::optional<double> number = parse_number<double>(text);
+  if (!number || std::signbit(*number) || !(*number <= longest)) return std::nullopt;
+  return number;
+}
 
 }  // namespace
 
-arguments& arguments::add(std::string name, std::string value, std::string help,
-                          std::function<void(std::string_view)> take) {
+arguments& arguments::option(std::string name, std::string value, std::string help,
+                             std::function<void(std::string_view)> take) {
   options_.push_back({std::move(name), std::move(value), std::move(help), std::move(take)});
   return *this;
 }
 
 arguments& arguments::flag(std::string name, std::string help, bool& into) {
-  return add(std::move(name), "", std::move(help), [&into](std::string_view) { into = true; });
+  return option(std::move(name), "", std::move(help), [&into](std::string_view) { into = true; });
 }
 
 arguments& arguments::text(std::string name, std::string value, std::string help, std::string& into) {
-  return add(std::move(name), std::move(value), std::move(help), [&into](std::string_view text) { into = text; });
-}
-
-arguments& arguments::choice(std::string name, std::vector<std::string> words, std::string help,
-                             std::function<void(std::size_t)> take) {
-  std::string value;
-  for (const std::string& word : words) value += (value.empty() ? "" : "|") + word;
-  auto take_word = [this, name, value, words = std::move(words), take = std::move(take)](std::string_view text) {
-    auto found = std::find(words.begin(), words.end(), text);
-    if (found == words.end()) refuse(name + ": " + quoted(text) + " is none of " + value);
-    take(static_cast<std::size_t>(found - words.begin()));
-  };
-  return add(std::move(name), value, std::move(help), std::move(take_word));
+  return option(std::move(name), std::move(value), std::move(help), [&into](std::string_view text) { into = text; });
 }
 
 arguments& arguments::seconds(std::string name, std::string help, std::optional<asyncio::timedelta>& into) {
   auto take = [this, name, &into](std::string_view text) {
-    std::optional<double> number = parse_number<double>(text);
-    if (!number || !(*number > 0 && *number <= longest_seconds))
-      refuse(name + ": " + quoted(text) + " is not a number of seconds above 0");
+    std::optional<double> number = parse_seconds(text);
+    if (!number || *number == 0) refuse(name + ": " + quoted(text) + " is not a number of seconds above 0");
     into = asyncio::timedelta(std::chrono::duration<double>(*number));
   };
-  return add(std::move(name), "S", std::move(help), std::move(take));
+  return option(std::move(name), "S", std::move(help), std::move(take));
+}
+
+arguments& arguments::seconds(std::string name, std::string help, asyncio::timedelta& into) {
+  auto take = [this, name, &into](std::string_view text) {
+    std::optional<double> number = parse_seconds(text);
+    if (!number) refuse(name + ": " + quoted(text) + " is not a number of seconds, 0 or above");
+    into = asyncio::timedelta(std::chrono::duration<double>(*number));
+  };
+  return option(std::move(name), "S", std::move(help), std::move(take));
 }
 
 arguments& arguments::whole_number(std::string name, std::string value, std::string help, std::int64_t least,
@@ -71,7 +74,7 @@ arguments& arguments::whole_number(std::string name, std::string value, std::str
              std::to_string(most));
     take(*number);
   };
-  return add(std::move(name), std::move(value), std::move(help), std::move(take_text));
+  return option(std::move(name), std::move(value), std::move(help), std::move(take_text));
 }
 
 arguments& arguments::rest(std::string value, std::string help, std::vector<std::string>& into) {
@@ -81,18 +84,28 @@ arguments& arguments::rest(std::string value, std::string help, std::vector<std:
   return *this;
 }
 
+arguments& arguments::note(std::string text) {
+  note_ = std::move(text);
+  return *this;
+}
+
 void arguments::parse(int argc, char** argv) {
+  bool options_ended = false;
   for (int i = 1; i < argc; ++i) {
     std::string_view argument = argv[i];
-    if (argument == "--help") print_help();
-    if (!argument.starts_with("-")) {
+    if (argument == "--" && !options_ended) {
+      options_ended = true;
+      continue;
+    }
+    if (options_ended || !argument.starts_with("-")) {
       if (rest_ == nullptr) refuse("unexpected argument " + quoted(argument));
       rest_->emplace_back(argument);
       continue;
     }
+    if (argument == "--help") print_help();
     std::size_t equals = argument.find('=');
     std::string_view name = argument.substr(0, equals);
-    auto found = std::ranges::find(options_, name, &option::name);
+    auto found = std::ranges::find(options_, name, &known_option::name);
     if (found == options_.end()) refuse("unknown option " + quoted(name) + ", --help lists those there are");
     std::string_view value;
     if (equals != std::string_view::npos) {
@@ -108,7 +121,7 @@ void arguments::parse(int argc, char** argv) {
 }
 
 bool arguments::given(std::string_view name) const {
-  auto found = std::ranges::find(options_, name, &option::name);
+  auto found = std::ranges::find(options_, name, &known_option::name);
   return found != options_.end() && found->given;
 }
 
@@ -124,8 +137,10 @@ void arguments::print_help() const {
     std::printf("  %-28s %s\n", left.c_str(), help.c_str());
   };
   if (rest_ != nullptr) line(rest_value_, rest_help_);
-  for (const option& o : options_) line(o.value.empty() ? o.name : o.name + " " + o.value, o.help);
+  for (const known_option& o : options_) line(o.value.empty() ? o.name : o.name + " " + o.value, o.help);
   line("--help", "print this and exit");
+  if (rest_ != nullptr) line("--", "ends the options: every argument after it is a " + rest_value_);
+  if (!note_.empty()) std::printf("\n%s\n", note_.c_str());
   std::exit(0);
 }
 

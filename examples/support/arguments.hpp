@@ -25,11 +25,12 @@ class arguments {
 
   arguments& flag(std::string name, std::string help, bool& into);
   arguments& text(std::string name, std::string value, std::string help, std::string& into);
-  /// One of `words`; `take` gets its index.
-  arguments& choice(std::string name, std::vector<std::string> words, std::string help,
-                    std::function<void(std::size_t)> take);
+  /// A value of any other kind: `take` reads it, and calls refuse() when it is wrong.
+  arguments& option(std::string name, std::string value, std::string help, std::function<void(std::string_view)> take);
   /// A duration in seconds above 0, fractions allowed.
   arguments& seconds(std::string name, std::string help, std::optional<asyncio::timedelta>& into);
+  /// The same, or 0.
+  arguments& seconds(std::string name, std::string help, asyncio::timedelta& into);
   template <std::integral I>
   arguments& number(std::string name, std::string value, std::string help, I& into, std::int64_t least = 0,
                     std::int64_t most = std::numeric_limits<std::int32_t>::max()) {
@@ -38,8 +39,11 @@ class arguments {
   }
   /// Arguments that are no options; without this call they are mistakes.
   arguments& rest(std::string value, std::string help, std::vector<std::string>& into);
+  /// What `--help` says after the options.
+  arguments& note(std::string text);
 
-  /// Fills the variables. `--help` prints the options and ends the program with 0, a wrong argument as refuse() does.
+  /// Fills the variables. After `--` nothing is an option. `--help` prints the options and ends the program with 0, a wrong
+  /// argument as refuse() does.
   void parse(int argc, char** argv);
   /// Whether parse() met this option.
   bool given(std::string_view name) const;
@@ -47,19 +51,18 @@ class arguments {
   [[noreturn]] void refuse(std::string_view why) const;
 
  private:
-  struct option {
+  struct known_option {
     std::string name, value, help;
     std::function<void(std::string_view)> take;
     bool given = false;
   };
 
-  arguments& add(std::string name, std::string value, std::string help, std::function<void(std::string_view)> take);
   arguments& whole_number(std::string name, std::string value, std::string help, std::int64_t least, std::int64_t most,
                           std::function<void(std::int64_t)> take);
   [[noreturn]] void print_help() const;
 
-  std::string program_, about_, rest_value_, rest_help_;
-  std::vector<option> options_;
+  std::string program_, about_, rest_value_, rest_help_, note_;
+  std::vector<known_option> options_;
   std::vector<std::string>* rest_ = nullptr;
 };
 

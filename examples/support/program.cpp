@@ -4,15 +4,20 @@
 #include "support/printable.hpp"
 
 #include <cstdio>
+#include <filesystem>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
 namespace example {
 
 void add_backend_argument(arguments& args, asyncio::backend_kind& into) {
-  args.choice(
-      "--backend", {"epoll", "io_uring"}, "how the loop speaks to the kernel (default: what is there)",
-      [&into](std::size_t i) { into = i == 0 ? asyncio::backend_kind::epoll : asyncio::backend_kind::io_uring; });
+  auto take = [&args, &into](std::string_view word) {
+    if (word == "io_uring") args.refuse("this build has no io_uring backend; use --backend epoll");
+    if (word != "epoll") args.refuse("--backend: '" + printable(word) + "' is not epoll");
+    into = asyncio::backend_kind::epoll;
+  };
+  args.option("--backend", "epoll", "how the loop speaks to the kernel (the one way there is)", std::move(take));
 }
 
 explanation explain(std::exception_ptr error) {
@@ -22,6 +27,9 @@ explanation explain(std::exception_ptr error) {
     return {exit_timeout, "timed out"};
   } catch (const asyncio::incomplete_read_error& e) {
     return {exit_truncated, e.what()};
+  } catch (const std::filesystem::filesystem_error& e) {
+    if (e.path1().empty()) return {exit_failed, e.what()};
+    return {exit_failed, "cannot use " + e.path1().string() + ": " + e.code().message()};
   } catch (const std::system_error& e) {
     return {exit_connection, e.what()};
   } catch (const std::exception& e) {
@@ -35,8 +43,6 @@ int run_program(const std::string& program, asyncio::backend_kind backend,
                 const std::function<asyncio::coroutine<int>()>& amain) {
   try {
     asyncio::runner runner({.backend = backend});
-    if (backend == asyncio::backend_kind::io_uring && runner.get_loop().backend() != backend)
-      std::fprintf(stderr, "%s: io_uring is not available here, epoll is used\n", program.c_str());
     int status = runner.run(amain);
     runner.close();
     return status;

@@ -24,16 +24,16 @@ enum exit_code : int {
   exit_interrupted = 130,
 };
 
-/// --backend epoll|io_uring
+/// --backend epoll
 void add_backend_argument(arguments& args, asyncio::backend_kind& into);
 
-/// Runs `amain` in a new event loop; what it returns is the exit status. Where io_uring was asked for and cannot be had, a
-/// line on stderr says so and epoll does the work. An exception becomes one line on stderr,
-/// "PROGRAM: reason", and the status of explain(). SIGINT cancels `amain`, then the status is 130.
+/// Runs `amain` in a new event loop; what it returns is the exit status. An exception becomes one line on
+/// stderr, "PROGRAM: reason", and the status of explain(). SIGINT cancels `amain`, then the status is 130.
 int run_program(const std::string& program, asyncio::backend_kind backend,
                 const std::function<asyncio::coroutine<int>()>& amain);
 
-/// The exit status and the one line for an error.
+/// The exit status and the one line for an error. A std::filesystem::filesystem_error is this machine's matter and names its
+/// path; every other std::system_error is the connection's.
 struct explanation {
   explanation(exit_code code, std::string reason) : code(code), reason(std::move(reason)) {}
   exit_code code;

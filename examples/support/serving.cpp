@@ -20,6 +20,15 @@ namespace {
 constexpr asyncio::timedelta shutdown_grace = std::chrono::seconds(5);
 constexpr int accept_backlog = 4096;
 
+constexpr const char* signals_and_statuses =
+    "The first line of output is LISTENING <port>, when connections are accepted.\n"
+    "Signals:\n"
+    "  SIGTERM  stops accepting, gives open connections up to 5 s to end, cuts the rest, exits with 0;\n"
+    "           a second one cuts at once\n"
+    "  SIGINT   cuts at once and exits with 130, also after SIGTERM\n"
+    "  SIGUSR1  prints one line: STATS conns= tasks= fds= inflight= rss_kb=\n"
+    "Exit status: 0 after SIGTERM, 1 failed, 2 a wrong argument, 6 cannot listen, 130 after SIGINT.";
+
 using connection_count = std::shared_ptr<std::size_t>;
 
 /// Every descriptor but the one that looks.
@@ -76,6 +85,7 @@ void add_server_arguments(arguments& args, server_settings& into) {
   add_backend_argument(args, into.backend);
   args.seconds("--idle-timeout", "close connections that are silent for S seconds (default: never)", into.idle_timeout);
   args.number("--max-conns", "N", "at most N connections at a time (default 0: no bound)", into.max_connections);
+  args.note(signals_and_statuses);
 }
 
 asyncio::coroutine<int> serve(server_settings settings, connection_handler handler) {
@@ -98,7 +108,17 @@ asyncio::coroutine<int> serve(server_settings settings, connection_handler handl
   std::fflush(stdout);
 
   co_await stop;
-  co_await server.shutdown(shutdown_grace);
+  const asyncio::future<> hurry;
+  const asyncio::task<> ending = asyncio::create_task(server.shutdown(shutdown_grace));
+  loop.add_signal_handler(SIGTERM, [ending, hurry] {
+    if (!hurry.done()) hurry.set_result();
+    ending.cancel();
+  });
+  try {
+    co_await ending;
+  } catch (const asyncio::cancelled_error&) {
+    if (!hurry.done()) throw;
+  }
   co_return exit_ok;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // What every example server does the same way, so that anyone can test it from outside:
 //   LISTENING <port>    is the first line of its output, when it accepts connections
-//   SIGTERM             stops accepting, gives the open connections 5 s, cuts what is left, exits 0
+//   SIGTERM             stops accepting, gives the open connections 5 s, cuts what is left, exits 0; a second one cuts at once
 //   SIGUSR1             prints: STATS conns=N tasks=N fds=N inflight=N rss_kb=N
 #pragma once
 
@@ -25,7 +25,7 @@ struct server_settings {
   std::size_t line_limit = 64 * 1024;              // of the handler's stream_reader
 };
 
-/// --port --host --backend --idle-timeout --max-conns
+/// --port --host --backend --idle-timeout --max-conns, and what --help says of signals and exit statuses.
 void add_server_arguments(arguments& args, server_settings& into);
 
 using connection_handler = std::function<asyncio::coroutine<>(asyncio::stream_reader, asyncio::stream_writer)>;

@@ -5,7 +5,7 @@ import unittest
 
 import programs
 
-SERVERS = ("echo_server", "chat_server")
+SERVERS = ("echo_server", "chat_server", "file_server")
 
 WRONG_FOR_SERVERS = [
     (["--prot", "1"], "unknown option '--prot'"),
@@ -22,7 +22,8 @@ WRONG_FOR_SERVERS = [
     (["--port", "1.5"], "--port: '1.5' is not a whole number"),
     (["--port=http"], "--port: 'http' is not a whole number"),
     (["--port", "99999999999999999999"], "--port: '99999999999999999999' is not a whole number"),
-    (["--backend", "kqueue"], "--backend: 'kqueue' is none of epoll|io_uring"),
+    (["--backend", "kqueue"], "--backend: 'kqueue' is not epoll"),
+    (["--backend", "io_uring"], "this build has no io_uring backend; use --backend epoll"),
     (["--backend"], "--backend needs a value"),
     (["--idle-timeout", "0"], "--idle-timeout: '0' is not a number of seconds above 0"),
     (["--idle-timeout", "-3"], "--idle-timeout: '-3' is not a number of seconds above 0"),
@@ -31,8 +32,20 @@ WRONG_FOR_SERVERS = [
     (["--idle-timeout", "1s"], "--idle-timeout: '1s' is not a number of seconds above 0"),
     (["--max-conns", "-1"], "--max-conns: '-1' is not a whole number from 0"),
     (["--max-conns", "many"], "--max-conns: 'many' is not a whole number from 0"),
+    (["--", "extra"], "unexpected argument 'extra'"),
+    (["--", "--port"], "unexpected argument '--port'"),
+    (["--", "--help"], "unexpected argument '--help'"),
+    (["--", "--"], "unexpected argument '--'"),
+    (["--port", "--", "1"], "--port needs a value"),
     (["--help=yes"], "unknown option '--help'"),
     (["--\x1b[31m\n"], r"unknown option '--\x1b[31m\x0a'"),
+]
+
+WRONG_FOR_FILE_SERVER = [
+    (["--delay", value], f"--delay: '{value}' is not a number of seconds, 0 or above")
+    for value in ("", "soon", "-1", "-0", "nan", "inf", "1s", "2e9", "0x1")
+] + [
+    (["--delay"], "--delay needs a value"),
 ]
 
 WRONG_FOR_CLIENT = [
@@ -45,6 +58,7 @@ WRONG_FOR_CLIENT = [
     (["--port", "1", "--message"], "--message needs a value"),
     (["--port", "1", "--message="], "--message is empty"),
     (["--port", "1", "--message", "x", "--size", "5"], "--message and --size exclude each other"),
+    (["--port", "1", "--backend", "io_uring"], "this build has no io_uring backend; use --backend epoll"),
     (["--port", "1", "--idle-timeout", "5"], "unknown option '--idle-timeout'"),
 ]
 
@@ -62,29 +76,45 @@ class Arguments(unittest.TestCase):
             for arguments, reason in WRONG_FOR_SERVERS:
                 self.expect_refusal(program, arguments, reason)
 
+    def test_the_file_server_refuses_a_delay_that_is_none(self):
+        for arguments, reason in WRONG_FOR_FILE_SERVER:
+            self.expect_refusal("file_server", arguments, reason)
+
     def test_the_client_refuses_wrong_arguments(self):
         for arguments, reason in WRONG_FOR_CLIENT:
             self.expect_refusal("echo_client", arguments, reason)
 
     def test_help_names_every_option_and_exits_with_0(self):
-        of_servers = ["--port P", "--host H", "--backend epoll|io_uring", "--idle-timeout S", "--max-conns N", "--help"]
+        of_servers = ["--port P", "--host H", "--backend epoll", "--idle-timeout S", "--max-conns N", "--help"]
         of_client = ["--host H", "--port P", "--message TEXT", "--count N", "--size B", "--connections C",
-                     "--timeout S", "--backend epoll|io_uring", "--help"]
-        for program, options in ((SERVERS[0], of_servers), (SERVERS[1], of_servers), ("echo_client", of_client)):
+                     "--timeout S", "--backend epoll", "--help"]
+        for program, options in (("echo_server", of_servers), ("chat_server", of_servers),
+                                 ("file_server", [*of_servers, "--root DIR", "--delay S"]), ("echo_client", of_client)):
             status, output, errors = programs.run(program, "--help")
             self.assertEqual((status, errors), (0, ""))
             self.assertTrue(output.startswith(f"usage: {program} "), output)
             for option in options:
                 self.assertIn(f"  {option} ", output)
 
-    def test_either_backend_can_be_asked_for_and_a_missing_one_is_said_to_be_missing(self):
+    def test_help_of_a_server_tells_what_signals_do_and_its_exit_statuses(self):
+        for program in SERVERS:
+            _, output, _ = programs.run(program, "--help")
+            for word in ("SIGTERM", "SIGINT", "SIGUSR1", "STATS", "up to 5 s", "a second one", "Exit status: 0 ", "130"):
+                self.assertIn(word, output)
+            self.assertLessEqual(max(map(len, output.splitlines())), 120)
+
+    def test_the_backend_that_there_is_can_be_asked_for(self):
         with programs.Server("echo_server", "--backend", "epoll") as server:
-            for backend in ("epoll", "io_uring"):
-                status, output, errors = programs.run("echo_client", "--port", str(server.port), "--backend", backend)
-                self.assertEqual(status, 0)
-                self.assertRegex(output, r"\AOK .*\n\Z")
-                missing = f"echo_client: {backend} is not available here, epoll is used\n"
-                self.assertIn(errors, ("",) if backend == "epoll" else ("", missing))
+            status, output, errors = programs.run("echo_client", "--port", str(server.port), "--backend", "epoll", "--")
+            self.assertEqual((status, errors), (0, ""))
+            self.assertRegex(output, r"\AOK .*\n\Z")
+
+    def test_a_place_where_a_server_cannot_listen_is_one_line_and_exit_6(self):
+        with programs.Server("echo_server") as server:
+            for program in SERVERS:
+                status, output, errors = programs.run(program, "--port", str(server.port))
+                self.assertEqual((status, output, errors.count("\n")), (6, "", 1), errors)
+                self.assertIn("Address already in use", errors)
 
 
 if __name__ == "__main__":

@@ -198,13 +198,35 @@ class DownloadTest(unittest.TestCase):
         return process.returncode, out
 
     def table(self, out):
-        """The rows of the report: source to (bytes, SHA-256 or failure, seconds)."""
+        """The rows of the report: source to (bytes, SHA-256 or failure, seconds). All are equally long but for a
+        failure's reason, which stands on a line of its own under its row."""
         rows = {}
-        for line in out.split("\nsource ", 1)[1].split("\n\n", 1)[0].splitlines()[1:]:
-            match = re.fullmatch(r"(\S+) +(\d+)  (.*?) +([\d.]+) s", line)
+        head, *lines = ("source " + out.split("\nsource ", 1)[1].split("\n\n", 1)[0]).splitlines()
+        column = head.index("own time")
+        while lines:
+            line = lines.pop(0)
+            match = re.fullmatch(r"(\S+) +(\d+)  ([0-9a-f]{64}|failed +)  ([\d.]+) s", line)
             self.assertTrue(match, line)
-            rows[match[1]] = (int(match[2]), match[3], float(match[4]))
+            self.assertEqual(match.start(4), column, line)
+            result = match[3]
+            if result.startswith("failed"):
+                reason = lines.pop(0)
+                self.assertRegex(reason, r"\A    \S")
+                result = "failed: " + reason.strip()
+            rows[match[1]] = (int(match[2]), result, float(match[4]))
         return rows
+
+    def closing_times(self, out):
+        """Of the report's last lines: wall time, sum of the own times, how many were under way at once, what they would
+        take one after another; the latter two None where they are not told."""
+        match = re.search(r"^wall time ([\d.]+) s, sum of the own times ([\d.]+) s: (.*)$", out, re.M)
+        self.assertTrue(match, out)
+        at_once = re.fullmatch(r"([\d.]+) under way at once on average", match[3])
+        if not at_once:
+            self.assertEqual(match[3], "one by one")
+        after_another = re.search(r"^one after another at this pace they would take about ([\d.]+) s; ", out, re.M)
+        return (float(match[1]), float(match[2]), float(at_once[1]) if at_once else None,
+                float(after_another[1]) if after_another else None)
 
     def servers_left(self):
         """Processes that serve a folder of this test."""
@@ -227,7 +249,8 @@ class DownloadTest(unittest.TestCase):
             self.assertEqual(row[0], size * MEBIBYTE)
         self.assertTrue(any("/sources/" in source for source in rows))
         self.assertIn("all checksums are right", out)
-        self.assertRegex(out, r"wall time [\d.]+ s, sum of the own times [\d.]+ s")
+        self.assertRegex(out, r"\Afile_server serves \d+ files on port \d+; each answer begins 0.025 s after its request")
+        self.assertGreaterEqual(min(seconds for _, _, seconds in rows.values()), 0.024)
         self.assertEqual(os.listdir(self.temporary), [])
         self.assertEqual(self.servers_left(), [])
 
@@ -240,8 +263,68 @@ class DownloadTest(unittest.TestCase):
         status, out = self.download("--one-by-one")
         self.assertEqual(status, 0, out)
         self.assertIn("all checksums are right", out)
-        match = re.search(r"wall time ([\d.]+) s, sum of the own times ([\d.]+) s: one by one", out)
-        self.assertLessEqual(float(match[2]), float(match[1]) * 1.02)
+        wall, total, at_once, after_another = self.closing_times(out)
+        self.assertLessEqual(total, wall * 1.02)
+        self.assertEqual((at_once, after_another), (None, None))
+
+    def test_from_a_distant_server_many_at_once_come_several_times_faster_than_one_by_one(self):
+        served, delay, count = os.path.join(self.folder, "served"), 0.2, 16
+        os.mkdir(served)
+        for i in range(count):
+            with open(os.path.join(served, str(i)), "wb") as file:
+                file.write(b"x" * 1000)
+        with programs.Server("file_server", "--root", served, "--delay", str(delay)) as server:
+            urls = [f"http://127.0.0.1:{server.port}/{i}" for i in range(count)]
+            status, out = self.download("--dir", self.into, *urls)
+            self.assertEqual(status, 0, out)
+            wall, total, at_once, _ = self.closing_times(out)
+            status, out = self.download("--dir", self.into, "--one-by-one", *urls)
+            self.assertEqual(status, 0, out)
+            one_by_one = self.closing_times(out)[0]
+        self.assertGreaterEqual(one_by_one, count * delay)
+        self.assertLess(wall * 3, one_by_one)
+        self.assertGreater(at_once, 3)
+        self.assertTrue(one_by_one / 2 < total < one_by_one * 2, (total, one_by_one))
+
+    def test_the_closing_lines_tell_what_was_measured(self):
+        with Source({str(i): b"x" * 1000 for i in range(8)}, drip_seconds=0.5) as source:
+            urls = [f"{source.origin}drip/{i}" for i in range(8)]
+            status, out = self.download("--dir", self.into, "--limit", "4", *urls)
+            self.assertEqual(status, 0, out)
+            wall, total, at_once, after_another = self.closing_times(out)
+            self.assertAlmostEqual(total, sum(seconds for _, _, seconds in self.table(out).values()), delta=0.01)
+            self.assertAlmostEqual(at_once, total / wall, delta=0.06)
+            self.assertAlmostEqual(after_another, total, delta=0.06)
+            self.assertGreater(total, 8 * 0.4)
+            self.assertTrue(2 < at_once < 4.05, out)
+
+    def test_nothing_is_said_of_one_after_another_when_nothing_came_or_there_was_one(self):
+        with Source({"file": b"x"}) as source:
+            for names, least in ((("missing", "missing-too"), 1), (("file",), 0)):
+                status, out = self.download("--dir", self.into, *(source.origin + name for name in names))
+                self.assertEqual(status, least, out)
+                self.assertIsNone(self.closing_times(out)[3], out)
+                self.assertNotIn("one after another", out)
+
+    def test_the_sample_files_go_where_dir_says_and_stay(self):
+        into = os.path.join(self.into, "below")
+        for copy, name in enumerate(("01-MiB.bin", "01-MiB-2.bin")):
+            status, out = self.download("--dir", into)
+            self.assertEqual(status, 0, out)
+            self.assertTrue(out.endswith(f"all checksums are right\nthe files are in {into}\n"), out)
+            with open(os.path.join(into, "generated", name), "rb") as file:
+                self.assertIn(sha256(file.read()), out)
+            kept = [os.path.join(folder, file) for folder, _, files in os.walk(into) for file in files]
+            self.assertEqual(len(kept), len(self.table(out)) * (copy + 1))
+            self.assertTrue(os.path.exists(os.path.join(into, "sources", "examples", "download.cpp")))
+            self.assertEqual(os.listdir(self.temporary), [])
+
+    def test_two_dashes_end_the_options(self):
+        with Source({"file": b"x"}) as source:
+            status, out = self.download("--dir", self.into, "--", source.origin + "file", "--limit")
+        self.assertEqual(status, 1, out)
+        self.assertIn("FAILED  --limit: ", out)
+        self.assertEqual(read_files(self.into), {"file": b"x"})
 
     def test_it_fetches_from_pythons_http_server(self):
         files = {f"file-{size}.bin": random.Random(size).randbytes(size)
@@ -324,7 +407,7 @@ class DownloadTest(unittest.TestCase):
         lines = out.splitlines()
         for url, reason in reasons.items():
             self.assertTrue(any(line.startswith(f"FAILED  {url}: ") and reason in line for line in lines), (url, out))
-            self.assertIn("failed: ", self.table(out)[url][1])
+            self.assertRegex(self.table(out)[url][1], "\\Afailed: .*" + re.escape(reason))
         self.assertIn("2 of 11 sources fetched", out)
         self.assertIn("9 failed", out)
 
@@ -336,7 +419,7 @@ class DownloadTest(unittest.TestCase):
             self.assertLess(time.monotonic() - start, 5)
         self.assertEqual(status, 1)
         self.assertEqual(out.count("FAILED "), 2)
-        self.assertEqual(out.count("failed: not complete within 0.5 s"), 2)
+        self.assertEqual([result for _, result, _ in self.table(out).values()], ["failed: not complete within 0.5 s"] * 2)
         self.assertEqual(read_files(self.into), {})
 
     def test_a_server_that_sends_more_than_it_announced(self):
@@ -371,11 +454,41 @@ class DownloadTest(unittest.TestCase):
             pass
         process = self.start("--dir", os.path.join(self.folder, "file", "below"), "http://localhost/x")
         out, err = process.communicate(timeout=programs.PATIENCE)
-        self.assertNotEqual(process.returncode, 0)
-        self.assertEqual((out, err.count("\n")), ("", 1), err)
+        self.assertEqual((process.returncode, out, err.count("\n")), (1, "", 1), err)
+        self.assertIn(os.path.join(self.folder, "file"), err)
+
+    def test_folders_that_cannot_be_used_are_named_and_no_connection_error(self):
+        file, missing = os.path.join(self.folder, "file"), os.path.join(self.folder, "no", "such")
+        with open(file, "wb"):
+            pass
+        os.mkdir(self.into)
+        for arguments, temporary, named in ((("--dir", file), self.temporary, file),
+                                            (("--dir", file, "http://localhost/x"), self.temporary, file),
+                                            ((), missing, missing),
+                                            ((), file, file),
+                                            ((), "/proc", "/proc"),
+                                            (("--dir", "/proc/no"), self.temporary, "/proc/no"),
+                                            (("--dir", "/proc/no", "http://localhost/x"), self.temporary, "/proc/no")):
+            with self.subTest(arguments, temporary=temporary):
+                done = subprocess.run([programs.path("download"), *arguments], capture_output=True, text=True,
+                                      timeout=programs.PATIENCE, env=environment(TMPDIR=temporary))
+                self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (1, "", 1), done.stderr)
+                self.assertTrue(done.stderr.startswith(f"download: cannot use {named}: "), done.stderr)
+
+    def test_a_folder_for_temporary_files_that_is_full(self):
+        def limit():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (MEBIBYTE, MEBIBYTE))
+
+        process = self.start(preexec_fn=limit)
+        out, err = process.communicate(timeout=programs.PATIENCE)
+        self.assertEqual((process.returncode, out, err.count("\n")), (1, "", 1), err)
+        self.assertRegex(err, rf"\Adownload: cannot use {self.temporary}/\S+/02-MiB.bin: File too large\n\Z")
+        self.assertEqual(os.listdir(self.temporary), [])
 
     def test_wrong_arguments_are_one_clear_line_and_exit_2(self):
-        for arguments in (("--limit", "0"), ("--limit", "many"), ("--timeout", "0"), ("--no-such-option",), ("--dir",)):
+        for arguments in (("--limit", "0"), ("--limit", "many"), ("--timeout", "0"), ("--no-such-option",), ("--dir",),
+                          ("--dir", ""), ("--one-by-one", "--limit", "3"), ("--backend", "io_uring")):
             status, out, err = programs.run("download", *arguments)
             self.assertEqual((status, out, err.count("\n")), (2, "", 1), arguments)
 

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 import unittest
 
 import programs
@@ -333,6 +334,35 @@ class FileServerTest(unittest.TestCase):
             with server.connect() as silent:
                 self.assertEqual(programs.read_all(silent), b"")
             server.expect_idle(before)
+
+    def test_a_delay_comes_before_every_answer_and_many_wait_at_once(self):
+        delay = 0.4
+        requests = ["GET /small.txt HTTP/1.1\r\nHost: a", "GET /missing HTTP/1.1\r\nHost: a", "nonsense"]
+        with programs.Server("file_server", "--root", self.folder.root, "--delay", str(delay)) as server:
+            before = server.stats()
+            start = time.monotonic()
+            waiting = [server.connect() for _ in range(60)]
+            for connection, request in zip(waiting, requests * 20):
+                connection.sendall(request.encode() + b"\r\nConnection: close\r\n\r\n")
+            statuses = []
+            for connection in waiting:
+                with connection:
+                    statuses.append(int(programs.read_all(connection).split(None, 2)[1]))
+                    self.assertGreaterEqual(time.monotonic() - start, delay)
+            self.assertEqual(statuses, [200, 404, 400] * 20)
+            self.assertLess(time.monotonic() - start, 20 * delay)
+            server.expect_idle(before)
+
+    def test_a_delay_is_taken_once_for_each_request_of_a_connection(self):
+        for delay, least in (("0", 0), ("0.1", 0.5)):
+            with programs.Server("file_server", "--root", self.folder.root, "--delay", delay) as server:
+                connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=programs.PATIENCE)
+                start = time.monotonic()
+                for _ in range(5):
+                    connection.request("GET", "/small.txt")
+                    self.assertEqual(connection.getresponse().read(), b"hello\n")
+                self.assertGreaterEqual(time.monotonic() - start, least)
+                connection.close()
 
     def test_a_kernel_without_openat2_serves_no_way_out_either(self):
         command = ["strace", "-f", "-qq", "-o", os.devnull, "-e", "trace=openat2", "-e", "inject=openat2:error=ENOSYS",

@@ -10,6 +10,7 @@ import programs
 
 GRACE = 5.0
 SERVERS = ("echo_server", "chat_server")
+AT_ONCE = GRACE / 2
 
 
 class Signals(unittest.TestCase):
@@ -29,7 +30,6 @@ class Signals(unittest.TestCase):
                 started = time.monotonic()
                 server.process.send_signal(signal.SIGTERM)
                 programs.eventually(lambda: self.is_refused(server.port), "new connections are refused", GRACE / 2)
-                server.process.send_signal(signal.SIGTERM)  # a second one changes nothing
                 try:
                     programs.read_all(idle)
                 except ConnectionResetError:
@@ -38,6 +38,20 @@ class Signals(unittest.TestCase):
                 elapsed = time.monotonic() - started
                 self.assertGreater(elapsed, GRACE - 1)
                 self.assertLess(elapsed, GRACE + 2)
+
+    def test_a_second_signal_ends_the_wait_for_clients_at_once(self):
+        for name in SERVERS:
+            for second, status in ((signal.SIGTERM, 0), (signal.SIGINT, 130)):
+                with self.subTest(name, second=second), programs.Server(name) as server, server.connect() as idle:
+                    idle.sendall(b"/who\n")
+                    self.assertTrue(idle.recv(1))
+                    server.process.send_signal(signal.SIGTERM)
+                    programs.eventually(lambda: self.is_refused(server.port), "new connections are refused", AT_ONCE)
+                    self.assertIsNone(server.process.poll())
+                    started = time.monotonic()
+                    server.process.send_signal(second)
+                    server.expect_exit(status)
+                    self.assertLess(time.monotonic() - started, AT_ONCE)
 
     def test_sigterm_lets_a_connection_finish(self):
         with programs.Server("echo_server") as server, server.connect() as connection:

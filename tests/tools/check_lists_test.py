@@ -23,6 +23,7 @@ class CheckLists(unittest.TestCase):
         self.assertEqual(self.forgotten({
             "src/CMakeLists.txt": "set(s base/clock.cpp)",
             "src/base/clock.cpp": "",
+            "tests/CMakeLists.txt": "add_subdirectory(spec)",
             "tests/spec/CMakeLists.txt": "foreach(topic IN ITEMS future task)",
             "tests/spec/future_test.cpp": "",
             "tests/spec/task_test.cpp": "",
@@ -40,8 +41,18 @@ class CheckLists(unittest.TestCase):
             "tests/io/socket_test.cpp": "",
         }), ["src/base/clocks.cpp", "tests/io/socket_test.cpp", "tests/tools/some_test.py"])
 
+    def test_a_folder_that_no_list_adds_is_found(self):
+        self.assertEqual(self.forgotten({
+            "tests/CMakeLists.txt": "foreach(folder IN ITEMS io) add_subdirectory(${folder}) endforeach()",
+            "tests/io/CMakeLists.txt": "asyncio_add_test(x SOURCES socket_test.cpp)",
+            "tests/io/socket_test.cpp": "",
+            "tests/base/CMakeLists.txt": "asyncio_add_test(x SOURCES time_test.cpp)",
+            "tests/base/time_test.cpp": "",
+        }), ["tests/base/CMakeLists.txt"])
+
     def test_a_list_in_another_folder_does_not_count(self):
         self.assertEqual(self.forgotten({
+            "tests/CMakeLists.txt": "add_subdirectory(io)",
             "tests/io/CMakeLists.txt": "asyncio_add_test(x SOURCES socket_test.cpp)",
             "tests/kernel/socket_test.cpp": "",
         }), ["tests/kernel/socket_test.cpp"])

@@ -21,7 +21,7 @@ class Dev(unittest.TestCase):
         self.assertIn(word, run.stderr)
 
     def test_without_a_verb_and_when_asked_it_explains_itself(self):
-        for arguments in ((), ("help",), ("--help",), ("-h",)):
+        for arguments in ((), ("help",), ("--help",), ("-h",), ("test", "--help"), ("bench", "-h")):
             run = dev(*arguments)
             self.assertEqual(run.returncode, 0)
             self.assertTrue(run.stdout.startswith("Usage: ./dev VERB"))
@@ -40,6 +40,10 @@ class Dev(unittest.TestCase):
         self.assert_misuse(dev("test", "--preset", "fast"), "fast")
         self.assert_misuse(dev("build", "fast"), "fast")
         self.assert_misuse(dev("test", "--preset"), "--preset")
+
+    def test_an_option_that_no_verb_knows_is_one_clear_line(self):
+        self.assert_misuse(dev("test", "-x"), "-x")
+        self.assert_misuse(dev("asan", "--fast"), "--fast")
 
     def test_an_unknown_group_of_packages_is_one_clear_line(self):
         self.assert_misuse(dev("install-deps", "games"), "games")

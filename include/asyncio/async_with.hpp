@@ -2,12 +2,14 @@
 #pragma once
 #include <asyncio/awaitable.hpp>
 #include <asyncio/coroutine.hpp>
+#include <asyncio/detail/smart_pointers.hpp>
 #include <asyncio/errors.hpp>
 #include <asyncio/timeout.hpp>
 
 #include <concepts>
 #include <exception>
 #include <optional>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -224,5 +226,217 @@ auto move_on_at(std::optional<time_point> when, F&& body) {
   static_assert(closure_has_a_name<F>, ASYNCIO_CLOSURE_SENTENCE);
   return detail::move_on<detail::body_result_t<F, timeout&>, std::decay_t<F>>(timeout_at(when), std::forward<F>(body));
 }
+
+namespace detail {
+
+}  // namespace detail
+
+class async_exit_stack;
+
+namespace detail {
+
+/// What an exit stack does at its end.
+class exit_entry {
+ public:
+  exit_entry() = default;
+  exit_entry(const exit_entry&) = delete;
+  exit_entry& operator=(const exit_entry&) = delete;
+  virtual ~exit_entry() = default;
+  /// True: the exception has been handled.
+  virtual coroutine<bool> leave(std::exception_ptr error) = 0;
+
+  exit_entry* below = nullptr;
+};
+
+/// Leaves a manager that was entered. An lvalue is used where it is, an rvalue is held.
+template <class X>
+class managed_exit final : public exit_entry {
+ public:
+  using manager_type = std::remove_reference_t<X>;
+  using entered_type = std::remove_reference_t<entered_t<manager_type>>;
+  explicit managed_exit(X&& manager) : manager_(std::forward<X>(manager)) {}
+
+  /// Enters it; where the body finds what that has given.
+  coroutine<entered_type*> enter() {
+    using given = entered_raw_t<manager_type>;
+    if constexpr (std::is_void_v<given>) {
+      co_await manager_.aenter();
+      co_return std::addressof(manager_);
+    } else if constexpr (std::is_reference_v<given>) {
+      auto&& entered = co_await manager_.aenter();
+      co_return std::addressof(entered);
+    } else {
+      given entered = co_await manager_.aenter();
+      entered_.emplace(std::move(entered));
+      co_return std::addressof(*entered_);
+    }
+  }
+  coroutine<bool> leave(std::exception_ptr error) override {
+    if constexpr (std::is_void_v<await_result_t<decltype(manager_.aexit(error))>>) {
+      co_await manager_.aexit(error);
+      co_return false;
+    } else {
+      const bool handled = co_await manager_.aexit(error);
+      co_return handled;
+    }
+  }
+
+ private:
+  X manager_;
+  std::optional<none_t<std::remove_cvref_t<entered_raw_t<manager_type>>>> entered_;
+};
+
+/// A function with its arguments, called once.
+template <class F, class... A>
+class bound_exit {
+ public:
+  template <class G, class... B>
+  explicit bound_exit(G&& f, B&&... args) : f_(std::forward<G>(f)), args_(std::forward<B>(args)...) {}
+  std::invoke_result_t<F, A...> operator()() { return call(std::index_sequence_for<A...>()); }
+
+ private:
+  template <std::size_t... I>
+  std::invoke_result_t<F, A...> call(std::index_sequence<I...>) {
+    return detail::invoke(std::move(f_), std::get<I>(std::move(args_))...);
+  }
+  F f_;
+  std::tuple<A...> args_;
+};
+
+/// A function that is called at the end, with the exception (Told) or without.
+template <class F, bool Told>
+class called_exit final : public exit_entry {
+ public:
+  explicit called_exit(F&& call) : call_(std::move(call)) {}
+  coroutine<bool> leave(std::exception_ptr error) override {
+    using answer = decltype(call(error));
+    if constexpr (awaitable<answer>) {
+      if constexpr (std::is_convertible_v<await_result_t<answer>, bool> && Told) {
+        const bool handled = co_await call(error);
+        co_return handled;
+      } else {
+        co_await call(error);
+        co_return false;
+      }
+    } else if constexpr (Told && std::is_convertible_v<answer, bool>) {
+      co_return static_cast<bool>(call(error));
+    } else {
+      call(error);
+      co_return false;
+    }
+  }
+
+ private:
+  decltype(auto) call(const std::exception_ptr& error) {
+    if constexpr (Told)
+      return call_(error);
+    else
+      return std::move(call_)();
+  }
+  F call_;
+};
+
+/// An operation whose result is a reference.
+template <class T>
+class [[nodiscard("it must be awaited")]] reference_operation {
+ public:
+  explicit reference_operation(coroutine<T*> inner) noexcept : inner_(std::move(inner)) {}
+  class awaiter : public coroutine<T*>::awaiter {
+   public:
+    using coroutine<T*>::awaiter::awaiter;
+    T& await_resume() { return *coroutine<T*>::awaiter::await_resume(); }
+  };
+  awaiter operator co_await() && { return awaiter(inner_.release()); }
+
+ private:
+  coroutine<T*> inner_;
+};
+
+template <class T, class Entry>
+coroutine<T*> enter_into(async_exit_stack* stack, std::unique_ptr<Entry> entry);
+
+}  // namespace detail
+
+/// Managers and clean-ups that are known only at run time, left in reverse order: co_await
+/// async_with(async_exit_stack{}, body). Each sees the exception of what stands above it, and may handle it.
+/// Thread: the loop's.   Python: contextlib.AsyncExitStack.
+class async_exit_stack {
+ public:
+  async_exit_stack() noexcept = default;
+  async_exit_stack(async_exit_stack&& other) noexcept : top_(std::exchange(other.top_, nullptr)) {}
+  async_exit_stack& operator=(async_exit_stack&& other) noexcept {
+    async_exit_stack old(std::move(*this));
+    top_ = std::exchange(other.top_, nullptr);
+    return *this;
+  }
+  /// What was not left is dropped, and that is logged: aclose() is the end.
+  ~async_exit_stack();
+
+  /// co_await it: enters the manager (an lvalue where it is, an rvalue is moved in), which will be left with the stack.
+  /// Returns a reference to what the manager gives, or to the manager itself; it lives as long as the stack.
+  template <class X>
+    requires detail::async_context_manager<std::remove_reference_t<X>>
+  auto enter_async_context(X&& manager) {
+    using entry = detail::managed_exit<detail::held_t<X>>;
+    using entered = typename entry::entered_type;
+    return detail::reference_operation<entered>(
+        detail::enter_into<entered>(this, std::unique_ptr<entry>(new entry(std::forward<X>(manager)))));
+  }
+  /// At the end: co_await f(args...). Function and arguments are kept here.
+  template <class F, class... A>
+    requires detail::async_callable<std::decay_t<F>, std::decay_t<A>...>
+  void push_async_callback(F&& f, A&&... args) {
+    push_call<false>(bind(std::forward<F>(f), std::forward<A>(args)...));
+  }
+  /// At the end: f(args...).
+  template <class F, class... A>
+    requires detail::plain_callable<std::decay_t<F>, std::decay_t<A>...>
+  void callback(F&& f, A&&... args) {
+    push_call<false>(bind(std::forward<F>(f), std::forward<A>(args)...));
+  }
+  /// At the end: f(exception_ptr), which may be a coroutine function; null when there is no exception. True as the
+  /// answer: it has been handled.
+  template <class F>
+    requires std::invocable<F&, std::exception_ptr>
+  void push(F f) {
+    push_call<true>(std::move(f));
+  }
+  /// Everything here, as a stack of its own: then nothing is left here.
+  async_exit_stack pop_all() noexcept { return std::move(*this); }
+  /// Leaves everything now.   Cancel: reaches what is being left; the rest is left all the same.
+  coroutine<> aclose();
+
+  detail::ready_operation_void aenter() noexcept { return {}; }
+  coroutine<bool> aexit(std::exception_ptr error);
+
+ private:
+  template <class T, class Entry>
+  friend coroutine<T*> detail::enter_into(async_exit_stack* stack, std::unique_ptr<Entry> entry);
+  template <class F, class... A>
+  static auto bind(F&& f, A&&... args) {
+    return detail::bound_exit<std::decay_t<F>, std::decay_t<A>...>(std::forward<F>(f), std::forward<A>(args)...);
+  }
+  template <bool Told, class F>
+  void push_call(F call) {
+    add(new detail::called_exit<F, Told>(std::move(call)));
+  }
+  void add(detail::exit_entry* entry) noexcept {
+    entry->below = top_;
+    top_ = entry;
+  }
+
+  detail::exit_entry* top_ = nullptr;
+};
+
+namespace detail {
+
+template <class T, class Entry>
+coroutine<T*> enter_into(async_exit_stack* stack, std::unique_ptr<Entry> entry) {
+  T* entered = co_await entry->enter();
+  stack->add(entry.release());
+  co_return entered;
+}
+
+}  // namespace detail
 
 }  // namespace asyncio

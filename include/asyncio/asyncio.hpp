@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
+#if __cplusplus < 202002L
+#error "asyncio-cpp needs C++20: compile with -std=c++20"
+#endif
 // The whole public face: one header per module of Python's asyncio.
+#include <asyncio/async_generator.hpp>
 #include <asyncio/async_with.hpp>
 #include <asyncio/awaitable.hpp>
+#include <asyncio/context.hpp>
 #include <asyncio/coroutine.hpp>
 #include <asyncio/errors.hpp>
 #include <asyncio/event_loop.hpp>
@@ -16,6 +21,7 @@
 #include <asyncio/sleep.hpp>
 #include <asyncio/streams.hpp>
 #include <asyncio/task.hpp>
+#include <asyncio/task_group.hpp>
 #include <asyncio/time.hpp>
 #include <asyncio/timeout.hpp>
 #include <asyncio/wait.hpp>

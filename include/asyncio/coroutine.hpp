@@ -131,7 +131,8 @@ class coroutine {
     return awaiter(std::exchange(core_, nullptr));
   }
 
-  /// The library's own: gives up ownership.
+  /// The library's own. release() gives up ownership.
+  detail::coro_core* raw_core() const noexcept { return core_; }
   detail::coro_core* release() noexcept { return std::exchange(core_, nullptr); }
 
  private:

@@ -96,11 +96,13 @@ struct download_result {
 };
 
 /// Fetch `url` (http or https, certificates verified) into the file `path`. The bytes go to a temporary file in the same
-/// folder, which takes the name `path` (replacing what was there) when it is complete; on any failure, and when
-/// cancelled, it is removed. Connections are reused: a second download from the same server needs no new handshake.
+/// folder, which takes the name `path` (replacing the regular file that was there) when it is complete; on any failure,
+/// and when cancelled, it is removed. A symbolic link at `path` stays, and the file behind it is meant; a directory, a
+/// FIFO, a socket or a device is refused before anything is fetched (cannot_write). Connections are reused: a second download from the same server needs no new handshake.
 /// The writes happen in the loop's thread: they go to the page cache, and are not forced to the disk.
 /// Cancel: safe, at once; nothing is left behind.   Thread: the loop's.   Overlap: as many at once as you like.
-/// Errors: transfer_error.
+/// Errors: transfer_error; at the call, std::invalid_argument for a user agent with control characters (CR and LF would
+/// begin a header of its own) and for a `ca_file` with a null character.
 coroutine<download_result> download(std::string_view url, std::string_view path, download_options options = {});
 
 }  // namespace asyncio::curl

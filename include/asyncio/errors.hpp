@@ -2,12 +2,14 @@
 #pragma once
 #include <asyncio/detail/shared_text.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <exception>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -92,6 +94,90 @@ class broken_barrier_error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
+
+namespace detail {
+template <class E>
+bool is_a(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const E&) {
+    return true;
+  } catch (...) {
+    return false;
+  }
+}
+/// What `visit` throws passes through.
+template <class E, class F>
+bool visit_if(const std::exception_ptr& error, F& visit) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const E& e) {
+    visit(e);
+    return true;
+  } catch (...) {
+    return false;
+  }
+}
+}  // namespace detail
+
+/// Several exceptions at once: what the tasks of a task_group threw. It may hold other groups. It is caught as
+/// `exception_group&`; what is known is handled, the rest is passed on:
+///
+///     eg.handle<std::system_error>([](const std::system_error& e) { … }).rethrow_rest();
+///
+/// Python: ExceptionGroup, `except*`.
+class exception_group : public std::exception {
+ public:
+  /// Errors: std::invalid_argument when there are no exceptions, or one is null.
+  exception_group(std::string message, std::vector<std::exception_ptr> exceptions);
+
+  /// "message (2 sub-exceptions)"
+  const char* what() const noexcept override { return what_.str().c_str(); }
+  const std::string& message() const noexcept { return message_.str(); }
+  /// Its members, in order; the groups among them as they are.
+  const std::vector<std::exception_ptr>& exceptions() const noexcept { return exceptions_; }
+
+  /// {the leaves that are an E, the others}, each in the shape of this group; nullopt for none. A group is an
+  /// exception_group: split<exception_group>() takes all of it.
+  template <class E>
+  std::pair<std::optional<exception_group>, std::optional<exception_group>> split() const {
+    if constexpr (std::is_same_v<E, exception_group>)
+      return {*this, std::nullopt};
+    else
+      return split_leaves([](void*, const std::exception_ptr& leaf) { return detail::is_a<E>(leaf); }, nullptr);
+  }
+  /// What `pred(exception_ptr)` is true of, in the shape of this group; nullopt when that is nothing. A group it is
+  /// true of, this one too, is taken whole; others are looked into.
+  template <std::predicate<std::exception_ptr> P>
+  std::optional<exception_group> subgroup(P pred) const {
+    return matching([](void* p, const std::exception_ptr& e) -> bool { return (*static_cast<P*>(p))(e); },
+                    std::addressof(pred));
+  }
+  /// Calls fn(const E&) for each leaf that is an E, in order, and takes these out. When fn throws, the group is as it
+  /// was.
+  template <class E, std::invocable<const E&> F>
+  exception_group& handle(F fn) {
+    take_leaves([](void* f, const std::exception_ptr& leaf) { return detail::visit_if<E>(leaf, *static_cast<F*>(f)); },
+                std::addressof(fn));
+    return *this;
+  }
+  /// Throws what handle() has left; returns when nothing is left.
+  void rethrow_rest() const;
+
+ private:
+  using visitor = bool (*)(void* state, const std::exception_ptr& exception);
+  using halves = std::pair<std::optional<exception_group>, std::optional<exception_group>>;
+  std::optional<exception_group> like_this(std::vector<std::exception_ptr> exceptions) const;
+  halves split_leaves(visitor matches, void* state) const;
+  std::optional<exception_group> matching(visitor matches, void* state) const;
+  std::optional<exception_group> matching_members(visitor matches, void* state) const;
+  void take_leaves(visitor takes, void* state);
+
+  detail::shared_text message_;
+  detail::shared_text what_;
+  std::vector<std::exception_ptr> exceptions_;
+};
+
 /// A host or service name could not be resolved; code() is in the category `gai_category()`. Python: socket.gaierror.
 class gai_error : public std::system_error {
  public:

@@ -20,8 +20,8 @@
 
 namespace asyncio {
 
-/// How a loop reaches the kernel. `automatic` takes the better one that this machine allows. Also by the environment
-/// variable ASYNCIO_BACKEND=epoll|io_uring.
+/// How a loop reaches the kernel. This version has epoll and nothing else: a loop made with any of the three runs on
+/// epoll, as event_loop::backend() tells. The environment variable ASYNCIO_BACKEND takes the same three words.
 enum class backend_kind { automatic, io_uring, epoll };
 
 /// How a loop is made and run. `debug`: default from ASYNCIO_DEBUG. `spin`: microseconds to look for work before
@@ -64,6 +64,7 @@ struct callback_node : timer_op {
   void (*call)(callback_node*) = nullptr;              ///< may throw
   void (*drop)(callback_node*) noexcept = nullptr;     ///< destroys the closure, once
   void (*free)(callback_node*) noexcept = nullptr;     ///< frees the node
+  counted_thing variables;                             ///< of the context that it was scheduled in
   std::uint32_t refs = 1;
   std::uint8_t state = pending;
   bool shared = false;                                 ///< use the two words through atomics
@@ -71,6 +72,10 @@ struct callback_node : timer_op {
   void retain() noexcept;
   void release() noexcept;
   void cancel() noexcept;
+  /// Errors: std::runtime_error in a wrong thread; none is wrong for one of call_soon_threadsafe.
+  void check_thread(const char* called) const {
+    if (!shared) home->check_thread(called);
+  }
   bool is_cancelled() const noexcept;
   static void run(op* self) noexcept;
 };
@@ -78,7 +83,16 @@ struct callback_node : timer_op {
 template <class F, class... A>
 struct bound_call final : callback_node {
   template <class G, class... B>
-  explicit bound_call(G&& g, B&&... b) : f(std::forward<G>(g)), args(std::forward<B>(b)...) {}
+  explicit bound_call(G&& g, B&&... b) {
+    ::new (static_cast<void*>(&f)) F(std::forward<G>(g));
+    try {
+      using tuple = std::tuple<A...>;
+      ::new (static_cast<void*>(&args)) tuple(std::forward<B>(b)...);
+    } catch (...) {
+      f.~F();
+      throw;
+    }
+  }
 
   union {
     F f;
@@ -89,8 +103,7 @@ struct bound_call final : callback_node {
   ~bound_call() {}  // f and args were destroyed by drop
 
   static bound_call* make(auto&& g, auto&&... b) {
-    auto* node = ::new (pool_allocate(sizeof(bound_call)))
-        bound_call(std::forward<decltype(g)>(g), std::forward<decltype(b)>(b)...);
+    auto* node = pool_new<bound_call>(std::forward<decltype(g)>(g), std::forward<decltype(b)>(b)...);
     node->done = &callback_node::run;
     node->call = [](callback_node* self) {
       auto* me = static_cast<bound_call*>(self);
@@ -114,7 +127,8 @@ struct bound_call final : callback_node {
 }  // namespace detail
 
 /// A scheduled call: cancel() before its turn and it is not made. Dropping the handle changes nothing.
-/// Thread: the loop's; of call_soon_threadsafe: any, cancel() then waits while the call is being made.
+/// Thread: the loop's, checked but for copies and destruction; of call_soon_threadsafe: any, cancel() then waits while
+/// the call is being made.
 /// Python: asyncio.Handle.
 class callback_handle {
  public:
@@ -128,8 +142,14 @@ class callback_handle {
   ~callback_handle() { node_->release(); }
 
   /// The call will not be made; its function and arguments are destroyed at once. Idempotent.
-  void cancel() const { node_->cancel(); }
-  bool cancelled() const { return node_->is_cancelled(); }
+  void cancel() const {
+    node_->check_thread("callback_handle.cancel()");
+    node_->cancel();
+  }
+  bool cancelled() const {
+    node_->check_thread("callback_handle.cancelled()");
+    return node_->is_cancelled();
+  }
 
  protected:
   detail::callback_node* node_;
@@ -141,7 +161,10 @@ class timer_handle : public callback_handle {
  public:
   using callback_handle::callback_handle;
   /// Its deadline; stays readable after it fired or was cancelled.
-  time_point when() const { return node_->deadline; }
+  time_point when() const {
+    node_->check_thread("timer_handle.when()");
+    return node_->deadline;
+  }
 };
 
 namespace detail {
@@ -160,6 +183,7 @@ inline constexpr bool callback_any<F, A...> = callback_for<F, A...>;
 struct repeated_call {
   void (*call)(repeated_call*) = nullptr;
   void (*destroy)(repeated_call*) noexcept = nullptr;
+  counted_thing variables = values_for_later();  ///< of the context that it was registered in
 };
 template <class F>
 repeated_call* make_repeated_call(F f) {
@@ -168,7 +192,10 @@ repeated_call* make_repeated_call(F f) {
     F f;
   };
   auto* n = new node(std::move(f));
-  n->call = [](repeated_call* self) { (void)static_cast<node*>(self)->f(); };
+  n->call = [](repeated_call* self) {
+    const callback_context inside(self->variables);
+    (void)static_cast<node*>(self)->f();
+  };
   n->destroy = [](repeated_call* self) noexcept { delete static_cast<node*>(self); };
   return n;
 }
@@ -219,7 +246,8 @@ class event_loop : public detail::spawner<event_loop> {
     using value = detail::value_t<A>;
     if constexpr (detail::is_handle<std::remove_cvref_t<A>> &&
                   !std::is_same_v<std::remove_cvref_t<A>, any_task>) {
-      return finish<value, false>(awaited);
+      const std::remove_cvref_t<A> kept = awaited;  // callbacks may do with the caller's handle what they like
+      return finish<value, false>(kept);
     } else {
       check_may_run();
       task<value> t = this->create_task(std::forward<A>(awaited));
@@ -237,11 +265,15 @@ class event_loop : public detail::spawner<event_loop> {
   void run_forever();
   /// Lets the present batch of callbacks finish, then leaves run_forever(). Before run_forever(): one iteration.
   void stop();
+  /// Thread: any, and of is_closed().
   bool is_running() const noexcept;
   bool is_closed() const noexcept;
   /// Cancels what is left of tasks and lets them finish, drops pending callbacks, frees all. Idempotent.
   /// Errors: std::runtime_error when running.
   void close();
+  /// Closes the asynchronous generators that have begun and not ended; what they throw goes to the exception
+  /// handler. run() does it at its end.   Python: loop.shutdown_asyncgens().
+  coroutine<> shutdown_asyncgens();
   /// One iteration, waiting at most `timeout` for something to do (nullopt: until there is something).
   /// Returns whether something is left to do at once. For guests of another main loop.
   bool run_once(std::optional<timedelta> timeout = {});
@@ -276,7 +308,7 @@ class event_loop : public detail::spawner<event_loop> {
     check_thread("loop.call_at()");
     return schedule_at(when, bind(std::forward<F>(f), std::forward<A>(args)...));
   }
-  /// The present moment on the loop's clock.
+  /// The present moment on the loop's clock.   Thread: any.
   time_point time() const;
 
   template <class... X>
@@ -346,14 +378,15 @@ class event_loop : public detail::spawner<event_loop> {
     replace_exception_handler(n);
   }
   void set_exception_handler(std::nullptr_t) { replace_exception_handler(nullptr); }
-  bool has_exception_handler() const noexcept;
-  void call_exception_handler(const exception_context& context) noexcept;
+  bool has_exception_handler() const;
+  void call_exception_handler(const exception_context& context);
+  /// Thread: any.
   void default_exception_handler(const exception_context& context) noexcept;
 
   void set_debug(bool on);
-  bool get_debug() const noexcept;
+  bool get_debug() const;
   /// In debug mode, what takes longer than this is logged; 100 ms by default.
-  std::chrono::nanoseconds slow_callback_duration() const noexcept;
+  std::chrono::nanoseconds slow_callback_duration() const;
   void set_slow_callback_duration(timedelta limit);
   backend_kind backend() const noexcept;
   loop_metrics metrics() const;
@@ -374,11 +407,11 @@ class event_loop : public detail::spawner<event_loop> {
     return detail::bound_call<std::decay_t<F>, std::decay_t<A>...>::make(std::forward<F>(f), std::forward<A>(args)...);
   }
   template <class T, bool Owned, class Handle>
-  T finish(const Handle& handle) {
-    detail::run_until_done(*this, handle.raw_core().get());
-    handle.result();
+  T finish(const Handle& awaited) {
+    detail::run_until_done(*this, awaited.raw_core().get());
+    awaited.result();
     if constexpr (!std::is_void_v<T>) {
-      T& value = *detail::value_of<T>(handle.raw_core().get());
+      T& value = *detail::value_of<T>(awaited.raw_core().get());
       if constexpr (Owned || !detail::can_copy<T>)
         return std::move(value);
       else
@@ -387,6 +420,7 @@ class event_loop : public detail::spawner<event_loop> {
   }
 
   void check_thread(const char* call) const;
+  void check_owner(const char* call) const;
   void check_may_run() const;
   callback_handle schedule(detail::callback_node* node);
   callback_handle schedule_threadsafe(detail::callback_node* node);

@@ -2,6 +2,7 @@
 #pragma once
 #include <asyncio/awaitable.hpp>
 #include <asyncio/coroutine.hpp>
+#include <asyncio/detail/context_core.hpp>
 #include <asyncio/detail/coro_core.hpp>
 #include <asyncio/detail/future_core.hpp>
 #include <asyncio/errors.hpp>
@@ -37,6 +38,7 @@ namespace detail {
 struct done_callback : waiter, op {
   std::uint64_t id = 0;
   core_ref<> subject;
+  counted_thing variables;                             ///< of the context that it was registered in
   void (*call)(done_callback*, core_ref<>) = nullptr;  ///< runs the closure; may throw
   void (*destroy)(done_callback*) noexcept = nullptr;
 };
@@ -57,7 +59,7 @@ callback_token add_callback(future_core* core, F f) {
     explicit node(F g) : f(std::move(g)) {}
     F f;
   };
-  auto* n = ::new (pool_allocate(sizeof(node))) node(std::move(f));
+  auto* n = pool_new<node>(std::move(f));
   n->call = [](done_callback* self, core_ref<> subject) {
     static_cast<node*>(self)->f(Handle::from_core(std::move(subject)));
   };

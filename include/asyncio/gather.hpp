@@ -34,8 +34,16 @@ struct gather_core : future_core, op, close_hook {
   void (*collect)(gather_core*) = nullptr;       ///< builds the value from the children; may throw
   bool keep_exceptions = false;                  ///< return_exceptions
   bool cancel_requested = false;
-  bool cancelling = false;                       ///< the request is on its way through the children
+  bool asking = false;                           ///< a request is on its way through the children: see `request`
   bool queued = false;
+
+  /// A request for cancellation that is given to one child after the other.
+  struct request_t {
+    gather_core* above = nullptr;                ///< the gather that it came through; null when it began here
+    coro_core* waiting = nullptr;                ///< the task that waits for this gather, and that was asked
+    std::size_t next = 0;                        ///< the child to ask next
+    bool taken = false;                          ///< by a child
+  } request;
 };
 
 /// Starts listening; the children are set. Returns at once when there are none.

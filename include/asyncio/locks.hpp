@@ -20,9 +20,13 @@ namespace detail {
 /// `promised` until that task takes it.
 class permits {
  public:
-  explicit permits(std::size_t value) noexcept : free_(value) {}
+  /// `taker`: what the caller calls to get a permit, for messages.
+  permits(std::size_t value, const char* taker) noexcept : free_(value), taker_(taker) {}
 
-  bool try_take() noexcept {
+  /// Errors: std::runtime_error in a wrong thread.
+  void check_thread(const char* call) const { home_.check_thread(call); }
+  bool try_take() {
+    check_thread(taker_);
     if (free_ == 0 || !line_.empty()) return false;
     --free_;
     return true;
@@ -41,7 +45,9 @@ class permits {
   }
   std::size_t free_;          // the promised ones included
   std::size_t promised_ = 0;  // how many have been called and have not come yet
-  parking line_;
+  const char* taker_;
+  loop_bond home_;
+  parking line_{home_};
 };
 
 /// Waits for a permit.
@@ -50,7 +56,7 @@ class [[nodiscard("it must be awaited: co_await x.acquire()")]] permit_wait : pu
   explicit permit_wait(permits& from) noexcept : from_(&from) {}
   permit_wait(permit_wait&& other) noexcept : parked(static_cast<parked&&>(other)), from_(other.from_) {}
 
-  bool await_ready() noexcept { return from_->try_take(); }
+  bool await_ready() { return from_->try_take(); }
   void await_suspend(std::coroutine_handle<> frame) {
     from_->line_.park(*this, frame, &permit_wait::collect, &permit_wait::cancelled_when_called);
   }
@@ -74,7 +80,13 @@ class [[nodiscard("it must be awaited: co_await x.acquire()")]] permit_wait : pu
 
 }  // namespace detail
 
-/// A permit that is given back when the guard goes.
+namespace detail {
+/// Inside a catch block.
+void report_failed_release() noexcept;
+}  // namespace detail
+
+/// A permit that is given back when the guard goes. If that fails, because somebody released it by hand, the loop's
+/// exception handler is told.
 class [[nodiscard("a guard that is not kept releases at once")]] scoped_guard {
  public:
   explicit scoped_guard(void* owner, void (*give_back)(void*)) noexcept : owner_(owner), give_back_(give_back) {}
@@ -84,7 +96,13 @@ class [[nodiscard("a guard that is not kept releases at once")]] scoped_guard {
     std::swap(give_back_, other.give_back_);
     return *this;
   }
-  ~scoped_guard() { release(); }
+  ~scoped_guard() {
+    try {
+      release();
+    } catch (...) {
+      detail::report_failed_release();
+    }
+  }
   /// Gives it back now; the guard is empty then.
   void release() {
     if (owner_ != nullptr) give_back_(std::exchange(owner_, nullptr));
@@ -115,17 +133,21 @@ class [[nodiscard("it must be awaited: auto guard = co_await x.scoped()")]] scop
 
 /// Mutual exclusion between tasks; first come, first served; not re-entrant; any task may release it.
 /// Cancel: of acquire(): safe, the lock is not taken, or it is and the cancellation arrives at the next suspension.
-/// Thread: the loop's.   Python: asyncio.Lock.
+/// Thread: the loop's, checked: of whose tasks the first waited for it. Until then one at a time, as any object; this
+/// holds for everything here.   Python: asyncio.Lock.
 class lock {
  public:
-  lock() noexcept : permits_(1) {}
+  lock() noexcept : permits_(1, "lock.acquire()") {}
   lock(const lock&) = delete;
   lock& operator=(const lock&) = delete;
 
   detail::permit_wait acquire() noexcept { return detail::permit_wait(permits_); }
   /// Errors: std::runtime_error when it is not locked.
   void release();
-  bool locked() const noexcept { return permits_.free() == 0; }
+  bool locked() const {
+    permits_.check_thread("lock.locked()");
+    return permits_.free() == 0;
+  }
   /// auto guard = co_await l.scoped();
   detail::scoped_wait scoped() noexcept {
     return detail::scoped_wait(permits_, this, [](void* self) { static_cast<lock*>(self)->release(); });
@@ -144,15 +166,21 @@ class lock {
 /// At most so many at once; first come, first served.   Cancel: as lock.   Python: asyncio.Semaphore.
 class semaphore {
  public:
-  explicit semaphore(std::size_t value = 1) noexcept : permits_(value) {}
+  explicit semaphore(std::size_t value = 1) noexcept : permits_(value, "semaphore.acquire()") {}
   semaphore(const semaphore&) = delete;
   semaphore& operator=(const semaphore&) = delete;
   virtual ~semaphore() = default;
 
   detail::permit_wait acquire() noexcept { return detail::permit_wait(permits_); }
-  virtual void release() { permits_.give(); }
+  virtual void release() {
+    permits_.check_thread("semaphore.release()");
+    permits_.give();
+  }
   /// Would acquire() wait?
-  bool locked() const noexcept { return permits_.none_left(); }
+  bool locked() const {
+    permits_.check_thread("semaphore.locked()");
+    return permits_.none_left();
+  }
   detail::scoped_wait scoped() noexcept {
     return detail::scoped_wait(permits_, this, [](void* self) { static_cast<semaphore*>(self)->release(); });
   }
@@ -188,7 +216,10 @@ class event {
    public:
     explicit waiter(event& e) noexcept : event_(&e) {}
     waiter(waiter&& other) noexcept : parked(static_cast<parked&&>(other)), event_(other.event_) {}
-    bool await_ready() const noexcept { return event_->set_; }
+    bool await_ready() const {
+      event_->home_.check_thread("event.wait()");
+      return event_->set_;
+    }
     void await_suspend(std::coroutine_handle<> frame) {
       event_->line_.park(*this, frame, &detail::collect_nothing, &detail::call_nobody_else);
     }
@@ -201,16 +232,24 @@ class event {
   /// Waits until it is set; does not suspend when it is.   Cancel: safe.
   waiter wait() noexcept { return waiter(*this); }
   /// Wakes everybody who waits now, in order, even if clear() follows at once.
-  void set() noexcept {
+  void set() {
+    home_.check_thread("event.set()");
     set_ = true;
     line_.call_all();
   }
-  void clear() noexcept { set_ = false; }
-  bool is_set() const noexcept { return set_; }
+  void clear() {
+    home_.check_thread("event.clear()");
+    set_ = false;
+  }
+  bool is_set() const {
+    home_.check_thread("event.is_set()");
+    return set_;
+  }
 
  private:
   bool set_ = false;
-  detail::parking line_;
+  detail::loop_bond home_;
+  detail::parking line_{home_};
 };
 
 /// A lock with a place to wait in until something has changed.   Python: asyncio.Condition.
@@ -224,7 +263,7 @@ class condition {
 
   detail::permit_wait acquire() noexcept { return lock_->acquire(); }
   void release() { lock_->release(); }
-  bool locked() const noexcept { return lock_->locked(); }
+  bool locked() const { return lock_->locked(); }
   detail::scoped_wait scoped() noexcept { return lock_->scoped(); }
   detail::permit_wait aenter() noexcept { return acquire(); }
   detail::ready_operation_void aexit(std::exception_ptr error) { return lock_->aexit(std::move(error)); }
@@ -244,6 +283,7 @@ class condition {
   void notify_all();
 
  private:
+  friend class barrier;
   class notification;
   template <class F>
   static coroutine<> wait_until_true(condition* self, F pred) {
@@ -253,11 +293,19 @@ class condition {
       ready = pred();
     }
   }
-  coroutine<std::exception_ptr> acquire_whatever_comes();
+  coroutine<> wait_for_notification();
+  /// Errors: std::runtime_error in a wrong thread.
+  void check_thread(const char* call) const {
+    home_.check_thread(call);
+    lock_->permits_.check_thread(call);
+  }
+  /// And when the lock is not held.
+  void check_locked(const char* call) const;
 
   lock own_;
   lock* lock_;
-  detail::parking line_;
+  detail::loop_bond home_;
+  detail::parking line_{home_};
 };
 
 /// A point that several tasks pass together.   Python: asyncio.Barrier.
@@ -276,13 +324,22 @@ class barrier {
   /// Breaks it until reset().
   coroutine<> abort();
   std::size_t parties() const noexcept { return parties_; }
-  std::size_t n_waiting() const noexcept { return phase_ == phase::filling ? count_ : 0; }
-  bool broken() const noexcept { return phase_ == phase::broken; }
+  std::size_t n_waiting() const {
+    changed_.check_thread("barrier.n_waiting()");
+    return phase_ == phase::filling ? count_ : 0;
+  }
+  bool broken() const {
+    changed_.check_thread("barrier.broken()");
+    return phase_ == phase::broken;
+  }
   coroutine<std::size_t> aenter() { return wait(); }
   detail::ready_operation_void aexit(std::exception_ptr) noexcept { return {}; }
 
  private:
   enum class phase { filling, draining, resetting, broken };
+  coroutine<std::size_t> pass();
+  coroutine<> start_anew();
+  coroutine<> break_it();
   coroutine<> block();
   coroutine<> wait_for_others();
   void leave();

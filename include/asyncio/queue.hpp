@@ -2,6 +2,7 @@
 #pragma once
 #include <asyncio/coroutine.hpp>
 #include <asyncio/detail/parking.hpp>
+#include <asyncio/detail/smart_pointers.hpp>
 #include <asyncio/errors.hpp>
 
 #include <concepts>
@@ -38,8 +39,9 @@ class ring {
     ::new (static_cast<void*>(items_ + ((first_ + size_) & (capacity_ - 1)))) T(std::move(item));
     ++size_;
   }
-  T pop() {
-    T item = std::move(items_[first_]);
+  template <class R>
+  R pop() {
+    R item(std::move(items_[first_]));
     drop();
     return item;
   }
@@ -53,17 +55,22 @@ class ring {
   void grow() {
     const std::size_t bigger = capacity_ == 0 ? 8 : capacity_ * 2;
     T* fresh = static_cast<T*>(::operator new(bigger * sizeof(T), std::align_val_t(alignof(T))));
-    for (std::size_t i = 0; i < size_; ++i) {
-      T& old = items_[(first_ + i) & (capacity_ - 1)];
-      ::new (static_cast<void*>(fresh + i)) T(std::move(old));
-      old.~T();
+    std::size_t made = 0;
+    try {
+      for (; made < size_; ++made) ::new (static_cast<void*>(fresh + made)) T(std::move_if_noexcept(at(made)));
+    } catch (...) {
+      while (made > 0) fresh[--made].~T();
+      free(fresh);
+      throw;
     }
+    for (std::size_t i = 0; i < size_; ++i) at(i).~T();
     free(items_);
     items_ = fresh;
     capacity_ = bigger;
     first_ = 0;
   }
 
+  T& at(std::size_t i) noexcept { return items_[(first_ + i) & (capacity_ - 1)]; }
   static void free(T* items) noexcept { ::operator delete(static_cast<void*>(items), std::align_val_t(alignof(T))); }
 
   T* items_ = nullptr;
@@ -72,7 +79,7 @@ class ring {
   std::size_t size_ = 0;
 };
 
-/// The orders in which queues give items back.
+/// The orders in which queues give items back. push() and pop() that throw have changed nothing. R: T, or an optional.
 template <class T>
 struct fifo_order : ring<T> {};
 
@@ -81,8 +88,9 @@ struct lifo_order {
   bool empty() const noexcept { return items.empty(); }
   std::size_t size() const noexcept { return items.size(); }
   void push(T&& item) { items.push_back(std::move(item)); }
-  T pop() {
-    T item = std::move(items.back());
+  template <class R>
+  R pop() {
+    R item(std::move(items.back()));
     items.pop_back();
     return item;
   }
@@ -90,42 +98,59 @@ struct lifo_order {
   std::vector<T> items;
 };
 
-/// Smallest first; equal ones in the order in which they came.
+/// Smallest first; equal ones in the order in which they came. A heap: where an item goes is found before anything
+/// moves, and moving cannot fail, since items whose own moves might are kept in blocks of their own.
 template <class T, class Compare>
 struct priority_order {
-  struct entry {
-    T item;
+  static constexpr bool in_place = std::is_nothrow_move_constructible_v<T> && std::is_nothrow_move_assignable_v<T>;
+  struct boxed {
+    explicit boxed(T&& i) : item_(new T(std::move(i))) {}
+    T& item() noexcept { return *item_; }
+    const T& item() const noexcept { return *item_; }
+    std::unique_ptr<T> item_;
+  };
+  struct plain {
+    explicit plain(T&& i) noexcept : item_(std::move(i)) {}
+    T& item() noexcept { return item_; }
+    const T& item() const noexcept { return item_; }
+    T item_;
+  };
+  struct entry : std::conditional_t<in_place, plain, boxed> {
+    entry(T&& i, std::uint64_t a) : std::conditional_t<in_place, plain, boxed>(std::move(i)), arrival(a) {}
     std::uint64_t arrival;
-    entry(T&& i, std::uint64_t a) : item(std::move(i)), arrival(a) {}
   };
   bool first_of_two(const entry& a, const entry& b) const {
-    if (less(a.item, b.item)) return true;
-    if (less(b.item, a.item)) return false;
+    if (less(a.item(), b.item())) return true;
+    if (less(b.item(), a.item())) return false;
     return a.arrival < b.arrival;
   }
   bool empty() const noexcept { return items.empty(); }
   std::size_t size() const noexcept { return items.size(); }
   void push(T&& item) {
     items.emplace_back(std::move(item), ++arrivals);
-    for (std::size_t at = items.size() - 1; at > 0;) {
-      const std::size_t parent = (at - 1) / 2;
-      if (!first_of_two(items[at], items[parent])) break;
-      std::swap(items[at], items[parent]);
-      at = parent;
+    const std::size_t last = items.size() - 1;
+    std::size_t to = last;
+    try {
+      while (to > 0 && first_of_two(items[last], items[(to - 1) / 2])) to = (to - 1) / 2;
+    } catch (...) {
+      items.pop_back();
+      throw;
     }
+    for (std::size_t at = last; at != to; at = (at - 1) / 2) std::swap(items[at], items[(at - 1) / 2]);
   }
-  T pop() {
-    std::swap(items.front(), items.back());
-    T item = std::move(items.back().item);
-    items.pop_back();
-    for (std::size_t at = 0;;) {
-      std::size_t first = at;
-      for (std::size_t child = 2 * at + 1; child <= 2 * at + 2 && child < items.size(); ++child)
-        if (first_of_two(items[child], items[first])) first = child;
-      if (first == at) break;
-      std::swap(items[at], items[first]);
-      at = first;
+  template <class R>
+  R pop() {
+    const std::size_t last = items.size() - 1;
+    std::size_t to = 0;  // where the last one goes
+    for (std::size_t child = 1; child < last; child = 2 * to + 1) {
+      if (child + 1 < last && first_of_two(items[child + 1], items[child])) ++child;
+      if (!first_of_two(items[child], items[last])) break;
+      to = child;
     }
+    R item(std::move(items.front().item()));
+    for (std::size_t at = to; at > 0; at = (at - 1) / 2) std::swap(items[last], items[at]);
+    if (last > 0) std::swap(items[last], items.front());
+    items.pop_back();
     return item;
   }
   void drop() noexcept { items.pop_back(); }
@@ -150,24 +175,36 @@ class queue_base {
    public:
     explicit getter(queue_base& q) noexcept : queue_(&q) {}
     getter(getter&& other) noexcept : parked(std::move(other)), queue_(other.queue_) {}
-    bool await_ready() const noexcept { return queue_->may_get(); }
+    bool await_ready() const {
+      queue_->home_.check_thread("queue.get()");
+      return queue_->may_get();
+    }
     void await_suspend(std::coroutine_handle<> frame) {
       queue_->getters_.park(*this, frame, &getter::collect, &getter::call_another);
     }
 
    protected:
-    /// The item; nothing when the queue is shut down and empty.
-    std::optional<T> take() {
+    /// False: the queue is shut down and empty.
+    bool has_come() {
       check_cancelled();
-      if (queue_->empty()) return std::nullopt;
-      return queue_->take_front();
+      return !queue_->items_.empty();
+    }
+    /// An item that cannot be moved out stays: it is somebody else's turn.
+    template <class R>
+    R take() {
+      try {
+        return queue_->template take_front<R>();
+      } catch (...) {
+        call_another(*this);
+        throw;
+      }
     }
 
    private:
     static bool collect(parked& p) noexcept { return static_cast<getter&>(p).queue_->may_get(); }
     static void call_another(parked& p) noexcept {
       queue_base& q = *static_cast<getter&>(p).queue_;
-      if (!q.empty()) q.getters_.call_first();
+      if (!q.items_.empty()) q.getters_.call_first();
     }
     queue_base* queue_;
   };
@@ -176,16 +213,18 @@ class queue_base {
    public:
     using getter::getter;
     T await_resume() {
-      std::optional<T> item = this->take();
-      if (!item) throw queue_shut_down();
-      return std::move(*item);
+      if (!this->has_come()) throw queue_shut_down();
+      return this->template take<T>();
     }
   };
 
   class [[nodiscard("it must be awaited: co_await q.next()")]] next_operation : public getter {
    public:
     using getter::getter;
-    std::optional<T> await_resume() { return this->take(); }
+    std::optional<T> await_resume() {
+      if (!this->has_come()) return std::nullopt;
+      return this->template take<std::optional<T>>();
+    }
   };
 
   class [[nodiscard("it must be awaited: co_await q.put(item)")]] put_operation : public parked {
@@ -195,21 +234,29 @@ class queue_base {
         : queue_(&q), item_(std::forward<A>(args)...) {}
     put_operation(put_operation&& other) noexcept(std::is_nothrow_move_constructible_v<T>)
         : parked(std::move(other)), queue_(other.queue_), item_(std::move(other.item_)) {}
-    bool await_ready() const noexcept { return queue_->may_put(); }
+    bool await_ready() const {
+      queue_->home_.check_thread("queue.put()");
+      return queue_->may_put();
+    }
     void await_suspend(std::coroutine_handle<> frame) {
       queue_->putters_.park(*this, frame, &put_operation::collect, &put_operation::call_another);
     }
     void await_resume() {
       check_cancelled();
       if (queue_->shut_) throw queue_shut_down();
-      queue_->add(std::move(item_));
+      try {
+        queue_->add(std::move(item_));
+      } catch (...) {  // the place is somebody else's
+        call_another(*this);
+        throw;
+      }
     }
 
    private:
     static bool collect(parked& p) noexcept { return static_cast<put_operation&>(p).queue_->may_put(); }
     static void call_another(parked& p) noexcept {
       queue_base& q = *static_cast<put_operation&>(p).queue_;
-      if (!q.full()) q.putters_.call_first();
+      if (!q.is_full()) q.putters_.call_first();
     }
     queue_base* queue_;
     T item_;
@@ -235,21 +282,24 @@ class queue_base {
 
   /// Errors: queue_full, queue_shut_down.
   void put_nowait(T item) {
+    home_.check_thread("queue.put_nowait()");
     if (shut_) throw queue_shut_down();
-    if (full()) throw queue_full();
+    if (is_full()) throw queue_full();
     add(std::move(item));
   }
   /// Errors: queue_empty; queue_shut_down when it is shut down as well.
   T get_nowait() {
-    if (empty()) {
+    home_.check_thread("queue.get_nowait()");
+    if (items_.empty()) {
       if (shut_) throw queue_shut_down();
       throw queue_empty();
     }
-    return take_front();
+    return take_front<T>();
   }
   /// Moves from its argument only when it answers true.
   bool try_put(T&& item) {
-    if (shut_ || full()) return false;
+    home_.check_thread("queue.try_put()");
+    if (shut_ || is_full()) return false;
     add(std::move(item));
     return true;
   }
@@ -259,12 +309,14 @@ class queue_base {
     return try_put(T(item));
   }
   std::optional<T> try_get() {
-    if (empty()) return std::nullopt;
-    return take_front();
+    home_.check_thread("queue.try_get()");
+    if (items_.empty()) return std::nullopt;
+    return take_front<std::optional<T>>();
   }
 
   /// An item that was got has been dealt with. Errors: std::invalid_argument when that was said more often than put().
   void task_done() {
+    home_.check_thread("queue.task_done()");
     if (unfinished_ == 0) throw std::invalid_argument("task_done() called too many times");
     if (--unfinished_ == 0) joiners_.call_all();
   }
@@ -273,7 +325,10 @@ class queue_base {
    public:
     explicit join_operation(queue_base& q) noexcept : queue_(&q) {}
     join_operation(join_operation&& other) noexcept : parked(std::move(other)), queue_(other.queue_) {}
-    bool await_ready() const noexcept { return queue_->unfinished_ == 0; }
+    bool await_ready() const {
+      queue_->home_.check_thread("queue.join()");
+      return queue_->unfinished_ == 0;
+    }
     void await_suspend(std::coroutine_handle<> frame) {
       queue_->joiners_.park(*this, frame, &collect_nothing, &call_nobody_else);
     }
@@ -288,28 +343,40 @@ class queue_base {
   /// Nothing more can be put. What is there can still be got, unless `immediate`, which throws it away and counts it as
   /// dealt with. Who waits to put, or to get from an empty queue, gets queue_shut_down.
   void shutdown(bool immediate = false) {
+    home_.check_thread("queue.shutdown()");
     shut_ = true;
     if (immediate) discard_all();
     putters_.call_all();
     getters_.call_all();
   }
 
-  std::size_t qsize() const noexcept { return items_.size(); }
-  bool empty() const noexcept { return items_.empty(); }
-  bool full() const noexcept { return maxsize_ != 0 && items_.size() >= maxsize_; }
+  std::size_t qsize() const {
+    home_.check_thread("queue.qsize()");
+    return items_.size();
+  }
+  bool empty() const {
+    home_.check_thread("queue.empty()");
+    return items_.empty();
+  }
+  bool full() const {
+    home_.check_thread("queue.full()");
+    return is_full();
+  }
   std::size_t maxsize() const noexcept { return maxsize_; }
 
  private:
-  bool may_get() const noexcept { return shut_ || !empty(); }
-  bool may_put() const noexcept { return shut_ || !full(); }
+  bool is_full() const noexcept { return maxsize_ != 0 && items_.size() >= maxsize_; }
+  bool may_get() const noexcept { return shut_ || !items_.empty(); }
+  bool may_put() const noexcept { return shut_ || !is_full(); }
 
   void add(T&& item) {
     items_.push(std::move(item));
     ++unfinished_;
     getters_.call_first();
   }
-  T take_front() {
-    T item = items_.pop();
+  template <class R>
+  R take_front() {
+    R item = items_.template pop<R>();
     putters_.call_first();
     return item;
   }
@@ -326,12 +393,13 @@ class queue_base {
   std::size_t maxsize_;
   std::size_t unfinished_ = 0;
   bool shut_ = false;
-  parking getters_, putters_, joiners_;
+  loop_bond home_;
+  parking getters_{home_}, putters_{home_}, joiners_{home_};
 };
 
 }  // namespace detail
 
-/// First in, first out.   Thread: the loop's.   Python: asyncio.Queue.
+/// First in, first out.   Thread: the loop's, checked, as of a lock.   Python: asyncio.Queue.
 template <class T>
 class queue : public detail::queue_base<T, detail::fifo_order<T>> {
  public:

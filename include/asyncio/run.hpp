@@ -68,7 +68,13 @@ class runner {
     detail::run_until_done(*loop_, main.raw_core().get());
     if (main.cancelled()) guard.translate_cancellation();
     main.result();
-    if constexpr (!std::is_void_v<T>) return std::move(*detail::value_of<T>(main.raw_core().get()));
+    if constexpr (!std::is_void_v<T>) {
+      T& value = *detail::value_of<T>(main.raw_core().get());
+      if constexpr (detail::can_copy<T>) {
+        if (!main.raw_core()->only_reference()) return static_cast<const T&>(value);
+      }
+      return std::move(value);
+    }
   }
   void prepare();
 

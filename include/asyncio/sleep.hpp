@@ -47,7 +47,7 @@ class sleep_wait : public wait_base, public timer_op {
  private:
   void arm(std::coroutine_handle<> frame) {
     loop_core& loop = *task_->loop();
-    deadline = absolute_ ? time_point(time_) : deadline_after(loop.now(), time_);
+    deadline = absolute_ ? time_point(time_) : loop.now() + timedelta(time_);
     done = [](op* self) noexcept { static_cast<sleep_wait*>(self)->task_->wake(); };
     cancel = [](wait_base* self) noexcept {
       auto* me = static_cast<sleep_wait*>(self);
@@ -98,26 +98,28 @@ valued_sleep_operation<T> sleep(timedelta delay, T value) {
 /// Suspends the task until the loop's clock has reached `when`.
 inline sleep_operation sleep_until(time_point when) { return sleep_operation(when); }
 
-/// Write a unit: sleep(1s), sleep(0.5s). A bare number would call POSIX's sleep, which blocks the loop.
-template <class N>
-  requires std::is_arithmetic_v<N>
-void sleep(N) = delete;
+/// Write a unit: sleep(1s), sleep(0.5s). A bare number would call POSIX's sleep, which blocks the loop. The parameter's
+/// name stands in the compiler's error.
+template <class a_number_without_a_unit_write_1s_or_500ms>
+  requires std::is_arithmetic_v<a_number_without_a_unit_write_1s_or_500ms>
+void sleep(a_number_without_a_unit_write_1s_or_500ms) = delete;
 
 namespace detail {
 
 /// Was the running task asked to cancel? Then a cancelled_error is its own, else that of what it awaited.
 bool own_cancellation() noexcept;
 
-template <class A>
-coroutine<outcome<value_t<A>>> outcome_of(A awaited) {
-  using value = value_t<A>;
+/// Keeps `awaited`, and awaits it as an `As`: A& or A&&.
+template <class A, class As>
+coroutine<outcome<value_t<As>>> outcome_of(A awaited) {
+  using value = value_t<As>;
   std::exception_ptr error;
   try {
     if constexpr (std::is_void_v<value>) {
-      co_await std::forward<A>(awaited);
+      co_await static_cast<As>(awaited);
       co_return outcome<value>(std::in_place);
     } else {
-      outcome<value> result(std::in_place, co_await std::forward<A>(awaited));
+      outcome<value> result(std::in_place, co_await static_cast<As>(awaited));
       co_return result;
     }
   } catch (const cancelled_error&) {
@@ -135,10 +137,13 @@ coroutine<outcome<value_t<A>>> outcome_of(A awaited) {
 /// in a catch block. The running task's own cancellation is thrown on, as is what is not a std::exception.
 template <awaitable A>
 auto as_outcome(A&& awaited) {
-  if constexpr (std::is_lvalue_reference_v<A>)
-    return detail::outcome_of<A>(awaited);
+  using kept = std::remove_cvref_t<A>;
+  if constexpr (!std::is_lvalue_reference_v<A>)
+    return detail::outcome_of<kept, kept&&>(std::forward<A>(awaited));
+  else if constexpr (std::is_copy_constructible_v<kept>)  // a handle, which may be gone before it is awaited
+    return detail::outcome_of<kept, kept&>(awaited);
   else
-    return detail::outcome_of<std::remove_cvref_t<A>>(std::forward<A>(awaited));
+    return detail::outcome_of<A, A>(awaited);
 }
 
 }  // namespace asyncio

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
+#include <asyncio/context.hpp>
 #include <asyncio/coroutine.hpp>
 #include <asyncio/future.hpp>
 #include <asyncio/outcome.hpp>
@@ -16,9 +17,8 @@
 
 namespace asyncio {
 
-class context;
-
-/// How a task is made. `name`: default "Task-N". `eager_start`: run it at once, up to its first suspension.
+/// How a task is made. `name`: default "Task-N". `context`: that which it runs in, instead of a copy of its creator's.
+/// `eager_start`: run it at once, up to its first suspension.
 struct task_options {
   std::string_view name = {};
   const asyncio::context* context = nullptr;
@@ -33,6 +33,7 @@ void set_task_name(future_core* core, std::string name);
 int task_cancelling(const future_core* core) noexcept;
 int task_uncancel(future_core* core) noexcept;
 std::string describe_task(const future_core* core);
+coro_core* start_task(loop_core* loop, coro_core* core, const task_options& options);
 
 }  // namespace detail
 
@@ -59,6 +60,8 @@ class task : public future<T> {
   int cancelling() const { return detail::task_cancelling(this->core("task.cancelling()")); }
   /// Takes one request back; the count that is left. At 0 a request not yet delivered is dropped.
   int uncancel() const { return detail::task_uncancel(this->core("task.uncancel()")); }
+  /// The context that it runs in.
+  context get_context() const;
   std::string get_name() const { return detail::task_name(this->core("task.get_name()")); }
   void set_name(std::string name) const { detail::set_task_name(this->core("task.set_name()"), std::move(name)); }
 
@@ -87,6 +90,8 @@ class any_task {
   int cancelling() const { return detail::task_cancelling(core("any_task.cancelling()")); }
   int uncancel() const { return detail::task_uncancel(core("any_task.uncancel()")); }
   std::string get_name() const { return detail::task_name(core("any_task.get_name()")); }
+  /// The context that the task runs in.
+  context get_context() const;
   void set_name(std::string name) const { detail::set_task_name(core("any_task.set_name()"), std::move(name)); }
   template <detail::plain_callable<any_task> F>
   callback_token add_done_callback(F f) const {
@@ -130,6 +135,11 @@ class any_task {
 
   detail::core_ref<> core_;
 };
+
+template <class T>
+context task<T>::get_context() const {
+  return any_task(*this).get_context();
+}
 
 namespace detail {
 
@@ -187,8 +197,7 @@ task<T> start(loop_core* loop, coroutine<T>&& c, const task_options& options) {
   coro_core* core = c.release();
   if (core == nullptr) [[unlikely]]
     throw_awaited_twice();
-  start_task(loop, core, options.name, options.eager_start.value_or(false));
-  return task<T>::from_core(core_ref<>::adopt(core));
+  return task<T>::from_core(core_ref<>::adopt(start_task(loop, core, options)));
 }
 
 template <class A>
@@ -209,8 +218,7 @@ inline constexpr bool spawnable_any<X, Y, Z...> =
   "create_task takes a coroutine or another awaitable (a named coroutine by std::move), or a coroutine function and " \
   "its arguments"
 
-/// create_task() in its three forms, for whatever can start tasks: Derived provides spawn_loop() and, where it wants
-/// to know its children, spawned(core).
+/// create_task() in its three forms, for whatever can start tasks: Derived provides adopt_child(coroutine, options).
 template <class Derived>
 class spawner {
  public:

@@ -19,7 +19,8 @@ namespace detail {
 [[noreturn]] void throw_nan_duration();
 }  // namespace detail
 
-/// A length of time: implicit from every chrono duration, floating-point ones too (`0.5s`). Too large a value saturates.
+/// A length of time: implicit from every chrono duration, floating-point ones too (`0.5s`), and to nanoseconds. It is
+/// added, subtracted, scaled and compared like one; what is too large saturates.
 /// Errors: std::invalid_argument for NaN.   Python: a float of seconds.
 class timedelta {
  public:
@@ -27,12 +28,78 @@ class timedelta {
 
   template <class Rep, class Period>
   constexpr timedelta(std::chrono::duration<Rep, Period> d) : ns_(convert(d)) {}
+  /// A length of time needs a unit. The parameter's name stands in the compiler's error.
+  template <class a_number_without_a_unit_write_5s_or_100ms>
+    requires std::is_arithmetic_v<a_number_without_a_unit_write_5s_or_100ms>
+  timedelta(a_number_without_a_unit_write_5s_or_100ms) = delete;
 
   constexpr operator std::chrono::nanoseconds() const noexcept { return ns_; }
+  /// The length in nanoseconds.
   constexpr std::chrono::nanoseconds count() const noexcept { return ns_; }
+  /// The length in seconds, as Python counts it.
+  constexpr double total_seconds() const noexcept { return std::chrono::duration<double>(ns_).count(); }
+
+  friend constexpr bool operator==(timedelta, timedelta) = default;
   friend constexpr auto operator<=>(timedelta, timedelta) = default;
+  friend constexpr timedelta operator-(timedelta a) noexcept { return timedelta() - a; }
+  friend constexpr timedelta operator+(timedelta a, timedelta b) noexcept {
+    std::int64_t sum = 0;
+    if (__builtin_add_overflow(a.ns_.count(), b.ns_.count(), &sum)) return end_of_range(a.ns_.count() > 0);
+    return std::chrono::nanoseconds(sum);
+  }
+  friend constexpr timedelta operator-(timedelta a, timedelta b) noexcept {
+    std::int64_t difference = 0;
+    if (__builtin_sub_overflow(a.ns_.count(), b.ns_.count(), &difference)) return end_of_range(b.ns_.count() < 0);
+    return std::chrono::nanoseconds(difference);
+  }
+  template <class N>
+    requires std::is_arithmetic_v<N>
+  friend constexpr timedelta operator*(timedelta a, N factor) {
+    if constexpr (std::is_floating_point_v<N>) {
+      return std::chrono::duration<double, std::nano>(static_cast<double>(a.ns_.count()) * factor);
+    } else {
+      std::int64_t product = 0;
+      if (__builtin_mul_overflow(a.ns_.count(), factor, &product)) return end_of_range((a.ns_.count() > 0) == (factor > 0));
+      return std::chrono::nanoseconds(product);
+    }
+  }
+  template <class N>
+    requires std::is_arithmetic_v<N>
+  friend constexpr timedelta operator*(N factor, timedelta a) {
+    return a * factor;
+  }
+  /// Division by zero: as of integers or of floating-point numbers.
+  template <class N>
+    requires std::is_arithmetic_v<N>
+  friend constexpr timedelta operator/(timedelta a, N divisor) {
+    if constexpr (std::is_floating_point_v<N>)
+      return std::chrono::duration<double, std::nano>(static_cast<double>(a.ns_.count()) / divisor);
+    else
+      return a.ns_ / static_cast<std::int64_t>(divisor);
+  }
+  constexpr timedelta& operator+=(timedelta other) noexcept { return *this = *this + other; }
+  constexpr timedelta& operator-=(timedelta other) noexcept { return *this = *this - other; }
+  template <class N>
+    requires std::is_arithmetic_v<N>
+  constexpr timedelta& operator*=(N factor) {
+    return *this = *this * factor;
+  }
+  template <class N>
+    requires std::is_arithmetic_v<N>
+  constexpr timedelta& operator/=(N divisor) {
+    return *this = *this / divisor;
+  }
+  friend constexpr time_point operator+(time_point at, timedelta d) noexcept {
+    return time_point((timedelta(at.time_since_epoch()) + d).ns_);
+  }
+  friend constexpr time_point operator-(time_point at, timedelta d) noexcept {
+    return time_point((timedelta(at.time_since_epoch()) - d).ns_);
+  }
 
  private:
+  static constexpr timedelta end_of_range(bool upper) noexcept {
+    return upper ? std::chrono::nanoseconds::max() : std::chrono::nanoseconds::min();
+  }
   template <class Rep, class Period>
   static constexpr std::chrono::nanoseconds convert(std::chrono::duration<Rep, Period> d) {
     using std::chrono::nanoseconds;
@@ -56,16 +123,6 @@ class timedelta {
 
   std::chrono::nanoseconds ns_{};
 };
-
-namespace detail {
-/// `start + delay` without overflow: a deadline too far away is the last moment there is.
-constexpr time_point deadline_after(time_point start, timedelta delay) noexcept {
-  const std::chrono::nanoseconds d = delay.count();
-  if (d.count() > 0 && start > time_point::max() - d) return time_point::max();
-  if (d.count() < 0 && start < time_point::min() - d) return time_point::min();
-  return start + d;
-}
-}  // namespace detail
 
 /// Where a loop's time comes from. The default is the machine's monotonic clock; tests bring a clock of their own.
 /// Thread: the loop's, unless the implementation says otherwise.

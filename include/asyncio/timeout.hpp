@@ -36,7 +36,8 @@ struct timeout_state;
 
 /// A deadline around a block: co_await async_with(timeout(5s), body). When it passes, the task is cancelled once, and
 /// the cancellation leaves the block as timeout_error.
-/// States: created → entered → (expiring → expired | exited).   Thread: the loop's.   Python: asyncio.timeout().
+/// States: created → entered → (expiring → expired | exited).   Thread: from entry on the loop's, checked.
+/// Python: asyncio.timeout().
 class timeout {
  public:
   /// The deadline is `delay` from now; nullopt: never.
@@ -50,14 +51,15 @@ class timeout {
   /// Moves, sets or clears the deadline. Errors: std::runtime_error before the block is entered, or when it is over.
   void reschedule(std::optional<time_point> when);
   /// Has the deadline passed?
-  bool expired() const noexcept;
+  bool expired() const;
 
   /// What async_with does. Errors: std::runtime_error outside a task, or for the second time.
   detail::ready_operation_void aenter() {
     enter();
     return {};
   }
-  /// Errors: timeout_error when `error` is the cancellation that this deadline caused.
+  /// Errors: timeout_error when `error` is the cancellation that this deadline caused; std::runtime_error when it was
+  /// not entered, or left already.
   detail::ready_operation_bool aexit(std::exception_ptr error) {
     exit(error);
     return detail::ready_operation_bool(false);
@@ -67,6 +69,7 @@ class timeout {
   void exit(const std::exception_ptr& error);
 
  private:
+  void check_thread(const char* call) const;
   friend timeout timeout_at(std::optional<time_point> when) noexcept;
   std::optional<timedelta> delay_;  // counted from entry, for a timeout made outside a loop
   std::optional<time_point> when_;

@@ -23,7 +23,7 @@ struct wait_options {
 };
 static_assert(std::is_aggregate_v<wait_options> && std::is_trivially_copyable_v<wait_options>);
 
-/// What wait() found, each in the order of the arguments.
+/// What wait() found, each once, in the order of the arguments.
 template <class H>
 struct wait_result {
   std::vector<H> done, pending;
@@ -35,6 +35,7 @@ namespace detail {
 struct many_wait_child : waiter {
   core_ref<> child;
   class many_wait* owner = nullptr;
+  bool repeated = false;  ///< it stands in an earlier place too
 };
 
 /// Waits until enough of several futures are done, or for a time. The children never learn of it.
@@ -50,12 +51,14 @@ class many_wait : public wait_base, public timer_op {
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> frame);
   void await_resume();
+  bool is_repeated(std::size_t place) const noexcept { return children_[place].repeated; }
 
  private:
   struct late_wake : op {
     many_wait* owner = nullptr;
   };
   static bool cancel_many_wait(wait_base* self) noexcept;
+  void find_repeated() noexcept;
   void child_done(future_core* child) noexcept;
   void unlink() noexcept;
   void wake_now() noexcept;
@@ -79,7 +82,10 @@ coroutine<wait_result<H>> wait_for_handles(std::vector<H> handles, wait_options 
   many_wait waiting(std::move(cores), options);
   co_await detail::in_place(waiting);
   std::vector<H> done, pending;
-  for (H& h : handles) (h.done() ? done : pending).push_back(std::move(h));
+  for (std::size_t i = 0; i < handles.size(); ++i) {
+    if (waiting.is_repeated(i)) continue;
+    (handles[i].done() ? done : pending).push_back(std::move(handles[i]));
+  }
   co_return wait_result<H>(std::move(done), std::move(pending));
 }
 
@@ -121,23 +127,46 @@ detail::ready_operation_void wait(V&&, wait_options = {}) {
 namespace detail {
 
 struct completion_state;
-void drop_completions(completion_state* state) noexcept;
-completion_state* start_completions(std::vector<core_ref<>> cores, std::optional<timedelta> timeout);
 
-/// Waits for the next of several futures to be done; the index of its place, or none left.
+/// A user of the state behind as_completed(): the iterator, and each call of its next(). With the last of them it stops
+/// to listen.
+class completion_ref {
+ public:
+  /// Takes over one use.
+  explicit completion_ref(completion_state* state) noexcept : state_(state) {}
+  completion_ref(const completion_ref& other) noexcept;
+  completion_ref(completion_ref&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+  completion_ref& operator=(completion_ref other) noexcept {
+    std::swap(state_, other.state_);
+    return *this;
+  }
+  ~completion_ref() {
+    if (state_ != nullptr) drop();
+  }
+  completion_state* operator->() const noexcept { return state_; }
+  /// Errors: invalid_state_error when it was moved from; std::runtime_error in a thread that is not the loop's.
+  void check(const char* call) const;
+
+ private:
+  void drop() noexcept;
+  completion_state* state_;
+};
+completion_ref start_completions(std::vector<core_ref<>> cores, std::optional<timedelta> timeout);
+
+/// Waits for the next of several futures to be done; null when none is left.
 class next_completion : public wait_base {
  public:
-  explicit next_completion(completion_state* state) noexcept : state_(state) {}
+  explicit next_completion(completion_ref state) noexcept : state_(std::move(state)) {}
   next_completion(const next_completion&) = delete;
   next_completion& operator=(const next_completion&) = delete;
   ~next_completion();
   bool await_ready();
   void await_suspend(std::coroutine_handle<> frame);
-  std::optional<std::size_t> await_resume();
+  core_ref<> await_resume();
 
  private:
   friend struct completion_state;
-  completion_state* state_;
+  completion_ref state_;
   coro_core* task_ = nullptr;
   bool cancelled_ = false;
 };
@@ -148,34 +177,29 @@ class next_completion : public wait_base {
 template <class H>
 class completions {
  public:
-  completions(std::vector<H> handles, std::vector<detail::core_ref<>> cores, std::optional<timedelta> timeout)
-      : handles_(std::move(handles)), state_(detail::start_completions(std::move(cores), timeout)) {}
-  completions(completions&& other) noexcept
-      : handles_(std::move(other.handles_)), state_(std::exchange(other.state_, nullptr)) {}
-  completions& operator=(completions&& other) noexcept {
-    std::swap(handles_, other.handles_);
-    std::swap(state_, other.state_);
-    return *this;
-  }
-  ~completions() {
-    if (state_ != nullptr) detail::drop_completions(state_);
-  }
+  completions(std::vector<detail::core_ref<>> cores, std::optional<timedelta> timeout)
+      : state_(detail::start_completions(std::move(cores), timeout)) {}
+  completions(completions&& other) noexcept = default;
+  completions& operator=(completions&& other) noexcept = default;
 
-  /// The next one that is done, or nothing when all were given.   Cancel: safe, none is lost.
-  /// Errors: timeout_error when the time is over; the tasks go on.
-  coroutine<std::optional<H>> next() { return next_of(this); }
+  /// The next one that is done, or nothing when all were given. The iterator may be moved or dropped meanwhile.
+  /// Cancel: safe, none is lost.
+  /// Errors: timeout_error when the time is over; the tasks go on. invalid_state_error when it was moved from.
+  coroutine<std::optional<H>> next() {
+    state_.check("as_completed().next()");
+    return next_of(state_);
+  }
 
  private:
-  static coroutine<std::optional<H>> next_of(completions* self) {
-    detail::next_completion waiting(self->state_);
-    const std::optional<std::size_t> index = co_await detail::in_place(waiting);
+  static coroutine<std::optional<H>> next_of(detail::completion_ref state) {
+    detail::next_completion waiting(std::move(state));
+    detail::core_ref<> done = co_await detail::in_place(waiting);
     std::optional<H> result;
-    if (index) result = self->handles_[*index];
+    if (done) result = H::from_core(std::move(done));
     co_return result;
   }
 
-  std::vector<H> handles_;
-  detail::completion_state* state_;
+  detail::completion_ref state_;
 };
 
 namespace detail {
@@ -213,7 +237,7 @@ completions<typename detail::as_task<detail::range_value_t<R>>::type> as_complet
   std::vector<detail::core_ref<>> cores;
   cores.reserve(handles.size());
   for (const H& h : handles) cores.push_back(h.raw_core());
-  return completions<H>(std::move(handles), std::move(cores), timeout);
+  return completions<H>(std::move(cores), timeout);
 }
 
 namespace detail {
@@ -256,12 +280,36 @@ coroutine<T> wait_in_time(A awaited, std::optional<timedelta> limit) {
   if constexpr (!std::is_void_v<T>) co_return std::move(*value);
 }
 
-/// A coroutine that is not to be started after all.
+/// A coroutine that is not to be started after all: gone without a word.
+class unstarted {
+ public:
+  explicit unstarted(coro_core* core) noexcept : core_(core) {}
+  unstarted(unstarted&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  unstarted& operator=(unstarted&&) = delete;
+  ~unstarted() { drop(); }
+  void drop() noexcept {
+    if (core_ != nullptr) discard(std::exchange(core_, nullptr));
+  }
+
+ private:
+  coro_core* core_;
+};
 template <class T>
-coroutine<T> time_is_over(coroutine<T> unstarted) {
-  discard(unstarted.release());
+coroutine<T> throw_timeout(unstarted never_run) {
+  co_await ready_operation_void();
+  never_run.drop();
   throw timeout_error();
-  co_return co_await std::move(unstarted);
+}
+
+/// In place of one that will not run, under its name.
+template <class T>
+coroutine<T> time_is_over(coroutine<T> never_run) {
+  coro_core* core = never_run.release();
+  if (core == nullptr) throw_awaited_twice();
+  const std::source_location origin = core->origin;
+  coroutine<T> instead = throw_timeout<T>(unstarted(core));
+  instead.raw_core()->origin = origin;
+  return instead;
 }
 
 }  // namespace detail

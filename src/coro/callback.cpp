@@ -22,6 +22,7 @@ bool change_state(callback_node& node, std::uint8_t from, std::uint8_t to) noexc
 
 void invoke_reporting(callback_node& node, loop_core& loop) noexcept {
   try {
+    const callback_context inside(node.variables);
     node.call(&node);
   } catch (const keyboard_interrupt&) {
     coro::escape(loop, std::current_exception());

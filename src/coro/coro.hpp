@@ -11,6 +11,11 @@
 #include <exception>
 #include <source_location>
 #include <string>
+#include <string_view>
+
+namespace asyncio::detail {
+struct gather_core;
+}
 
 namespace asyncio::coro {
 
@@ -29,26 +34,62 @@ void continue_now(detail::coro_core* task) noexcept;
 
 /// Is it a cancelled_error?
 bool is_cancellation(const std::exception_ptr& error) noexcept;
+/// Is it keyboard_interrupt?
+bool is_interrupt(const std::exception_ptr& error) noexcept;
 
-/// The task that a wait waits for; null when it waits for something else.
-detail::coro_core* awaited_task(detail::wait_base* wait) noexcept;
+/// The future or task that a wait waits for; null when it waits for something else.
+detail::future_core* awaited_future(detail::wait_base* wait) noexcept;
 /// Ends `task`'s wait for another task as cancelled.
 void abandon_wait(detail::coro_core* task) noexcept;
+
+/// Gives a request for cancellation to `task`, and down the chain of tasks that wait for each other; `task` is the last
+/// of them then. The gather that this one waits for, and that is still to be asked; null when the request has arrived.
+detail::gather_core* pass_request(detail::coro_core*& task, const detail::shared_text& message) noexcept;
+/// The task's wait would not end early: its next one will.
+void remember_request(detail::coro_core* task) noexcept;
+/// Asks a gather, for the task that waits for it, or for nobody. False: it is done, or its children are.
+bool ask_gather(detail::gather_core* gather, detail::coro_core* waiting, const detail::shared_text& message);
+bool is_gather(const detail::future_core* core) noexcept;
 
 /// An exception that no task or callback may keep (keyboard_interrupt): leaves run_forever() at once.
 void escape(detail::loop_core& loop, std::exception_ptr error) noexcept;
 
-void report_slow(const std::string& what, std::chrono::nanoseconds took) noexcept;
+/// A keyboard_interrupt is about to leave run(): when nobody catches it, the program ends with status 130.
+void expect_interrupt() noexcept;
+
+/// `what` may be empty.
+void report_slow(std::string_view what, std::chrono::nanoseconds took) noexcept;
 
 /// The task of `core` as a handle that shares it.
 any_task handle_of(detail::coro_core* core);
 
-/// Tells the loop's exception handler, or the log when the loop is gone.
+/// The task's context; made now when it has none.
+detail::counted_thing context_of(detail::coro_core* task);
+
+/// Tells the loop's exception handler, or the log when the loop is gone. An empty message: there was no memory for it.
 void report(event_loop* loop, std::string message, std::exception_ptr error, any_task task = {},
             std::source_location where = {}) noexcept;
+void report(event_loop* loop, const char* message, std::exception_ptr error, any_task task = {},
+            std::source_location where = {}) noexcept;
+
+/// The text that make() builds; empty when there is no memory for it. For messages of functions that are noexcept.
+template <class Make>
+std::string text_if_possible(Make make) noexcept {
+  try {
+    return make();
+  } catch (...) {
+    return {};
+  }
+}
+
+/// What loop.call_exception_handler() does.
+void tell_exception_handler(event_loop& loop, const exception_context& context) noexcept;
 
 /// Runs the loop until the future is done, or until somebody stops it.
 void run_until_done_or_stopped(event_loop& loop, detail::future_core* core);
+
+/// Closes the asynchronous generators that have begun and not ended; reports what they throw.
+void close_generators(event_loop& loop);
 
 /// Ends a loop's tasks: cancels all, runs the loop until they are done, reports what they throw.
 void cancel_all_tasks(event_loop& loop);

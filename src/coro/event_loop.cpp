@@ -64,6 +64,7 @@ std::unique_ptr<event_loop> new_event_loop(loop_options options) {
 
 // NOLINTNEXTLINE(bugprone-exception-escape): a loop that is destroyed while it runs is the end of the program
 event_loop::~event_loop() {
+  if (impl_->loop->box().forked()) return;  // its tasks are the parent process's: nothing of it is touched
   if (!impl_->closed) close();
   if (loop_of_thread == this) loop_of_thread = nullptr;
   delete impl_;
@@ -73,8 +74,11 @@ detail::loop_core& event_loop::core() const noexcept { return *impl_->loop; }
 
 void event_loop::check_thread(const char* call) const {
   if (impl_->closed) throw std::runtime_error(std::string(call) + ": the event loop is closed");
-  if (!impl_->loop->box().owned_here()) detail::future_core::throw_wrong_thread(impl_->loop->box(), call);
+  check_owner(call);
 }
+
+// For what a closed loop still answers.
+void event_loop::check_owner(const char* call) const { impl_->loop->box().check_thread(call); }
 
 void event_loop::check_may_run() const {
   if (impl_->closed) throw std::runtime_error("the event loop is closed");
@@ -114,6 +118,7 @@ bool event_loop::is_running() const noexcept { return impl_->loop->running_now()
 bool event_loop::is_closed() const noexcept { return impl_->closed; }
 
 void event_loop::close() {
+  if (impl_->loop->box().forked()) throw std::runtime_error("the event loop belongs to the process that forked this one");
   if (impl_->loop->running_now()) throw std::runtime_error("cannot close a running event loop");
   if (impl_->closed) return;
   // A loop may be closed by a task or callback of another one: what is left of it runs to its end in between.
@@ -124,21 +129,27 @@ void event_loop::close() {
   const set_aside outer;
   impl_->loop->box().take_ownership();
   if (impl_->loop->task_count() > 0) coro::cancel_all_tasks(*this);
+  // Closed before anything is released: what a closure's destructor starts would never run.
+  impl_->closed = true;
+  impl_->loop->begin_close();
   impl_->signals.remove_all();
   impl_->watches.remove_all();
-  impl_->closed = true;
   impl_->loop->close();
 }
 
 int event_loop::poll_fd() const { return impl_->loop->poll_fd(); }
-std::optional<time_point> event_loop::next_deadline() const { return impl_->loop->next_deadline(); }
+std::optional<time_point> event_loop::next_deadline() const {
+  check_owner("loop.next_deadline()");
+  return impl_->loop->next_deadline();
+}
 time_point event_loop::time() const { return impl_->loop->clock().now(); }
 time_point event_loop::deadline_in(timedelta delay) {
-  return detail::deadline_after(impl_->loop->read_clock(), delay);
+  return impl_->loop->read_clock() + delay;
 }
 
 callback_handle event_loop::schedule(detail::callback_node* node) {
   node->home = &impl_->loop->box();
+  node->variables = detail::values_for_later();
   node->home->add_user();
   node->refs = 2;
   impl_->loop->post(node);
@@ -147,6 +158,7 @@ callback_handle event_loop::schedule(detail::callback_node* node) {
 
 timer_handle event_loop::schedule_at(time_point when, detail::callback_node* node) {
   node->home = &impl_->loop->box();
+  node->variables = detail::values_for_later();
   node->home->add_user();
   node->deadline = when;
   node->refs = 2;
@@ -163,6 +175,7 @@ timer_handle event_loop::schedule_at(time_point when, detail::callback_node* nod
 
 callback_handle event_loop::schedule_threadsafe(detail::callback_node* node) {
   node->home = &impl_->loop->box();
+  node->variables = detail::values_for_later();
   node->shared = true;
   node->refs = 2;
   const bool here = node->home->owned_here();
@@ -217,7 +230,8 @@ void event_loop::watch_signal(int number, detail::repeated_call* call) {
     } catch (const keyboard_interrupt&) {
       coro::escape(loop.core(), std::current_exception());
     } catch (...) {
-      coro::report(&loop, "exception in the handler of signal " + std::to_string(signal), std::current_exception());
+      const auto message = [signal] { return "exception in the handler of signal " + std::to_string(signal); };
+      coro::report(&loop, coro::text_if_possible(message), std::current_exception());
     }
   };
   impl_->signals.add(number, act, call, [](void* context) noexcept {
@@ -233,21 +247,35 @@ bool event_loop::remove_signal_handler(int number) {
 }
 
 void event_loop::replace_exception_handler(detail::exception_handler* handler) {
+  try {
+    check_owner("loop.set_exception_handler()");
+  } catch (...) {
+    if (handler != nullptr) handler->destroy(handler);
+    throw;
+  }
   if (handler == nullptr) return impl_->handler.reset();
   impl_->handler.reset(handler, [](detail::exception_handler* old) { old->destroy(old); });
 }
 
-bool event_loop::has_exception_handler() const noexcept { return impl_->handler != nullptr; }
+bool event_loop::has_exception_handler() const {
+  check_owner("loop.has_exception_handler()");
+  return impl_->handler != nullptr;
+}
 
-void event_loop::call_exception_handler(const exception_context& context) noexcept {
-  const std::shared_ptr<detail::exception_handler> handler = impl_->handler;  // it may replace itself
-  if (handler == nullptr) return default_exception_handler(context);
+void event_loop::call_exception_handler(const exception_context& context) {
+  check_owner("loop.call_exception_handler()");
+  coro::tell_exception_handler(*this, context);
+}
+
+void coro::tell_exception_handler(event_loop& loop, const exception_context& context) noexcept {
+  const std::shared_ptr<detail::exception_handler> handler = loop.state().handler;  // it may replace itself
+  if (handler == nullptr) return loop.default_exception_handler(context);
   try {
-    handler->call(handler.get(), *this, context);
+    handler->call(handler.get(), loop, context);
   } catch (const keyboard_interrupt&) {
-    coro::escape(core(), std::current_exception());
+    coro::escape(loop.core(), std::current_exception());
   } catch (...) {
-    default_exception_handler(context);
+    loop.default_exception_handler(context);
     try {
       base::log(log_level::error, "exception in the exception handler: " + coro::describe(std::current_exception()));
     } catch (...) {
@@ -269,10 +297,22 @@ void event_loop::default_exception_handler(const exception_context& context) noe
   }
 }
 
-void event_loop::set_debug(bool on) { impl_->loop->set_debug(on); }
-bool event_loop::get_debug() const noexcept { return impl_->loop->debug(); }
-std::chrono::nanoseconds event_loop::slow_callback_duration() const noexcept { return impl_->slow_limit; }
-void event_loop::set_slow_callback_duration(timedelta limit) { impl_->slow_limit = limit.count(); }
+void event_loop::set_debug(bool on) {
+  check_owner("loop.set_debug()");
+  impl_->loop->set_debug(on);
+}
+bool event_loop::get_debug() const {
+  check_owner("loop.get_debug()");
+  return impl_->loop->debug();
+}
+std::chrono::nanoseconds event_loop::slow_callback_duration() const {
+  check_owner("loop.slow_callback_duration()");
+  return impl_->slow_limit;
+}
+void event_loop::set_slow_callback_duration(timedelta limit) {
+  check_owner("loop.set_slow_callback_duration()");
+  impl_->slow_limit = limit.count();
+}
 backend_kind event_loop::backend() const noexcept { return impl_->backend; }
 
 loop_metrics event_loop::metrics() const {
@@ -290,7 +330,7 @@ loop_core& running_loop() {
 
 inbox& home_of(event_loop& loop) {
   inbox& box = loop.core().box();
-  if (!box.owned_here() && !box.closed()) future_core::throw_wrong_thread(box, "future()");
+  box.check_thread("future()");
   return box;
 }
 
@@ -344,7 +384,7 @@ void report(event_loop* loop, std::string message, std::exception_ptr error, any
       if (error != nullptr) message += "\n  exception: " + describe(error);
     } catch (...) {
     }
-    base::log(log_level::error, message);
+    base::log(log_level::error, message.empty() ? "unhandled exception" : std::string_view(message));
     return;
   }
   exception_context context;
@@ -352,7 +392,12 @@ void report(event_loop* loop, std::string message, std::exception_ptr error, any
   context.exception = std::move(error);
   context.task = std::move(task);
   context.where = where;
-  loop->call_exception_handler(context);
+  tell_exception_handler(*loop, context);
+}
+
+void report(event_loop* loop, const char* message, std::exception_ptr error, any_task task,
+            std::source_location where) noexcept {
+  report(loop, text_if_possible([message] { return std::string(message); }), std::move(error), std::move(task), where);
 }
 
 void escape(detail::loop_core& core, std::exception_ptr error) noexcept {

@@ -5,6 +5,9 @@
 #include "loop/loop.hpp"
 #include "loop/signals.hpp"
 
+#include <asyncio/async_generator.hpp>
+
+#include <atomic>
 #include <memory>
 
 namespace asyncio {
@@ -17,10 +20,11 @@ struct event_loop::impl {
   coro::watch_table watches;
   loop::signal_table signals;
   std::shared_ptr<detail::exception_handler> handler;
+  detail::generator_link* generators = nullptr;  // that have begun and not ended; circular, the oldest first
   std::chrono::nanoseconds slow_limit = std::chrono::milliseconds(100);
   std::exception_ptr escaping;  // thrown by run_forever() instead of returning
   backend_kind backend = backend_kind::epoll;
-  bool closed = false;
+  std::atomic<bool> closed = false;  // is_closed() may be asked in any thread
 };
 
 }  // namespace asyncio

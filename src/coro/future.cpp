@@ -7,6 +7,7 @@
 #include <cxxabi.h>
 #include <atomic>
 #include <cstdlib>
+#include <memory>
 #include <stdexcept>
 #include <typeinfo>
 
@@ -20,12 +21,13 @@ void run_done_callback(op* self) noexcept {
   loop_core* loop = subject->home->loop();
   if (loop != nullptr && !loop->closing()) {
     try {
+      const callback_context inside(node->variables);
       node->call(node, subject);
     } catch (const keyboard_interrupt&) {
       coro::escape(*loop, std::current_exception());
     } catch (...) {
-      coro::report(loop->face(), "exception in a done callback of " + describe_task(subject.get()),
-                   std::current_exception());
+      const auto message = [&subject] { return "exception in a done callback of " + describe_task(subject.get()); };
+      coro::report(loop->face(), coro::text_if_possible(message), std::current_exception());
     }
   }
   node->destroy(node);
@@ -44,6 +46,7 @@ void schedule_done_callback(waiter* self, future_core* core) noexcept {
 callback_token link_done_callback(future_core* core, done_callback* node) {
   static std::atomic<std::uint64_t> ids{0};
   node->id = ids.fetch_add(1, std::memory_order_relaxed) + 1;
+  node->variables = values_for_later();
   node->notify = &schedule_done_callback;
   node->done = &run_done_callback;
   if (core->is_done() && core->home->loop() == nullptr) {
@@ -128,10 +131,9 @@ void report_unretrieved(future_core* core) noexcept {
 
 namespace asyncio::coro {
 
-detail::coro_core* awaited_task(detail::wait_base* wait) noexcept {
+detail::future_core* awaited_future(detail::wait_base* wait) noexcept {
   if (wait->cancel != &detail::future_wait::cancel_future_wait) return nullptr;
-  detail::future_core* subject = static_cast<detail::future_wait*>(wait)->subject();
-  return subject->is_task() ? static_cast<detail::coro_core*>(subject) : nullptr;
+  return static_cast<detail::future_wait*>(wait)->subject();
 }
 
 void abandon_wait(detail::coro_core* task) noexcept { static_cast<detail::future_wait*>(task->waiting)->abandon(); }
@@ -149,10 +151,9 @@ detail::shared_text message_of(const std::exception_ptr& cancelled) noexcept {
 std::string describe(const std::exception_ptr& error) {
   const auto type_name = [](const std::type_info& type) {
     int status = 0;
-    char* plain = abi::__cxa_demangle(type.name(), nullptr, nullptr, &status);
-    std::string name = status == 0 ? plain : type.name();
-    std::free(plain);
-    return name;
+    const std::unique_ptr<char, void (*)(void*)> plain(
+        abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), &std::free);
+    return std::string(status == 0 ? plain.get() : type.name());
   };
   try {
     std::rethrow_exception(error);
@@ -168,12 +169,13 @@ std::string describe(const std::exception_ptr& error) {
   }
 }
 
-void report_slow(const std::string& what, std::chrono::nanoseconds took) noexcept {
+void report_slow(std::string_view what, std::chrono::nanoseconds took) noexcept {
   try {
     const double seconds = std::chrono::duration<double>(took).count();
     char text[32];
     std::snprintf(text, sizeof text, "%.3f", seconds);
-    base::log(log_level::warning, what + " took " + text + " seconds");
+    base::log(log_level::warning,
+              std::string(what.empty() ? "executing something" : what) + " took " + text + " seconds");
   } catch (const std::bad_alloc&) {
     base::log(log_level::warning, "a callback was slow");
   }

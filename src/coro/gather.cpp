@@ -45,9 +45,10 @@ void run_gather(op* self) noexcept {
   if (core->unfinished == 0) let_go(core);
 }
 
-// A queued op keeps the gather until it has run, in the loop's last batch.
+// Nobody will end it any more. A queued op keeps the gather until it has run, in the loop's last batch.
 void abandon_gather(close_hook* self) noexcept {
   auto* core = static_cast<gather_core*>(self);
+  if (!core->is_done()) core->finish_cancelled(shared_text());
   if (core->queued) core->add_ref();
   let_go(core);
 }
@@ -111,23 +112,88 @@ void start_gather(gather_core* core) {
 }
 
 bool cancel_gather(future_core* self, const shared_text& message) {
-  auto* core = static_cast<gather_core*>(self);
-  if (core->is_done()) return false;
-  bool any = std::exchange(core->cancelling, true);
-  if (any) {
-    queue(core);  // a child that waits for this gather, by whatever way: it would never end
-  } else {
-    for (gather_child& node : core->children) {
-      future_core* child = node.child.get();
-      if (child->kind->cancel(child, message)) any = true;
-    }
-    core->cancelling = false;
-  }
-  if (any) {
-    core->cancel_requested = true;
-    core->cancel_message = message;
-  }
-  return any;
+  return coro::ask_gather(static_cast<gather_core*>(self), nullptr, message);
 }
 
 }  // namespace asyncio::detail
+
+namespace asyncio::coro {
+
+using detail::coro_core;
+using detail::future_core;
+using detail::gather_core;
+using detail::shared_text;
+
+namespace {
+
+// What the one who asked gets: a task that waits always takes a request, now or at its next wait.
+bool answer_to(coro_core* waiting, bool taken) noexcept {
+  if (taken || waiting == nullptr) return taken;
+  remember_request(waiting);
+  return true;
+}
+
+// True: its children are to be asked. False: `answer` is its answer.
+bool begin_asking(gather_core* gather, gather_core* above, coro_core* waiting, const shared_text& message,
+                  bool& answer) {
+  if (gather->is_done()) {
+    answer = answer_to(waiting, false);
+    return false;
+  }
+  if (gather->asking) {  // a child waits for this gather, by whatever way: it would never end
+    detail::queue(gather);
+    gather->cancel_requested = true;
+    gather->cancel_message = message;
+    answer = true;
+    return false;
+  }
+  gather->asking = true;
+  gather->request = {above, waiting, 0, false};
+  return true;
+}
+
+bool end_asking(gather_core* gather, const shared_text& message) {
+  gather->asking = false;
+  if (gather->request.taken) {
+    gather->cancel_requested = true;
+    gather->cancel_message = message;
+  }
+  return answer_to(gather->request.waiting, gather->request.taken);
+}
+
+}  // namespace
+
+bool is_gather(const future_core* core) noexcept { return core->kind->cancel == &detail::cancel_gather; }
+
+// Depth first, without recursion: each gather on the way remembers how far it has come and who asked it. A gather is on
+// the way once at most, so that this needs no memory of its own.
+bool ask_gather(gather_core* gather, coro_core* waiting, const shared_text& message) {
+  gather_core* innermost = nullptr;
+  bool answer = false;
+  for (;;) {
+    if (gather != nullptr && begin_asking(gather, innermost, waiting, message, answer))
+      innermost = gather;
+    else if (innermost != nullptr)
+      innermost->request.taken |= answer;
+    while (innermost != nullptr && innermost->request.next == innermost->children.size()) {
+      gather_core* const ended = innermost;
+      innermost = ended->request.above;
+      answer = end_asking(ended, message);
+      if (innermost != nullptr) innermost->request.taken |= answer;
+    }
+    if (innermost == nullptr) return answer;
+    future_core* child = innermost->children[innermost->request.next++].child.get();
+    gather = nullptr;
+    waiting = nullptr;
+    if (is_gather(child)) {
+      gather = static_cast<gather_core*>(child);
+    } else if (!child->is_task()) {
+      answer = child->kind->cancel(child, message);
+    } else if (answer = !child->is_done(); answer) {
+      waiting = static_cast<coro_core*>(child);
+      gather = pass_request(waiting, message);
+    }
+  }
+}
+
+}  // namespace asyncio::coro

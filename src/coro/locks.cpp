@@ -1,20 +1,31 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <asyncio/locks.hpp>
 
+#include "coro/coro.hpp"
+
 #include <asyncio/errors.hpp>
 
 #include <stdexcept>
+#include <string>
 
 namespace asyncio {
 
 void lock::release() {
-  if (!locked()) throw std::runtime_error("the lock is not acquired");
+  permits_.check_thread("lock.release()");
+  if (permits_.free() != 0) throw std::runtime_error("the lock is not acquired");
   permits_.give();
 }
 
 void bounded_semaphore::release() {
+  permits_.check_thread("bounded_semaphore.release()");
   if (permits_.free() >= bound_) throw std::invalid_argument("a bounded_semaphore was released too many times");
   semaphore::release();
+}
+
+void detail::report_failed_release() noexcept {
+  loop_core* loop = here.loop;
+  coro::report(loop != nullptr ? loop->face() : nullptr, "a guard could not release what it holds",
+               std::current_exception());
 }
 
 /// A place among those who wait for a notification.
@@ -34,11 +45,21 @@ class condition::notification : public detail::parked {
   condition* condition_;
 };
 
-// Cancelled or not, the lock is taken again before anything leaves here. A cancellation while it is being taken again
+void condition::check_locked(const char* call) const {
+  check_thread(call);
+  if (lock_->permits_.free() != 0) throw std::runtime_error(std::string(call) + ": the lock is not acquired");
+}
+
+coroutine<> condition::wait() {
+  check_thread("condition.wait()");
+  return wait_for_notification();
+}
+
+// Cancelled or not, the lock is taken again before anything leaves here, and that needs no memory. A cancellation while it is being taken again
 // is kept, and thrown once it is held; the latest wins. When an error leaves a wait that had been notified, the
 // notification is passed on.
-coroutine<> condition::wait() {
-  if (!locked()) throw std::runtime_error("condition.wait(): the lock is not acquired");
+coroutine<> condition::wait_for_notification() {
+  check_locked("condition.wait()");
   std::exception_ptr error;
   notification notice(*this);
   release();
@@ -47,15 +68,6 @@ coroutine<> condition::wait() {
   } catch (...) {
     error = std::current_exception();
   }
-  std::exception_ptr later = co_await acquire_whatever_comes();
-  if (later != nullptr) error = later;
-  if (error == nullptr) co_return;
-  if (notice.came()) notify(1);
-  std::rethrow_exception(error);
-}
-
-coroutine<std::exception_ptr> condition::acquire_whatever_comes() {
-  std::exception_ptr error;
   bool held = false;
   while (!held) {
     try {
@@ -65,11 +77,13 @@ coroutine<std::exception_ptr> condition::acquire_whatever_comes() {
       error = std::current_exception();
     }
   }
-  co_return error;
+  if (error == nullptr) co_return;
+  if (notice.came()) notify(1);
+  std::rethrow_exception(error);
 }
 
 void condition::notify(std::size_t n) {
-  if (!locked()) throw std::runtime_error("condition.notify(): the lock is not acquired");
+  check_locked("condition.notify()");
   while (n > 0 && line_.call_first()) --n;
 }
 
@@ -79,9 +93,24 @@ barrier::barrier(std::size_t parties) : parties_(parties) {
   if (parties == 0) throw std::invalid_argument("a barrier needs at least one party");
 }
 
+coroutine<std::size_t> barrier::wait() {
+  changed_.check_thread("barrier.wait()");
+  return pass();
+}
+
+coroutine<> barrier::reset() {
+  changed_.check_thread("barrier.reset()");
+  return start_anew();
+}
+
+coroutine<> barrier::abort() {
+  changed_.check_thread("barrier.abort()");
+  return break_it();
+}
+
 // filling: tasks arrive; the last one turns it to draining and lets all go; who comes while it drains waits until the
 // last has left. reset() turns a filling one to resetting until everybody has left with broken_barrier_error.
-coroutine<std::size_t> barrier::wait() {
+coroutine<std::size_t> barrier::pass() {
   auto guard = co_await changed_.scoped();
   co_await block();
   const std::size_t index = count_++;
@@ -119,7 +148,7 @@ void barrier::leave() {
   changed_.notify_all();
 }
 
-coroutine<> barrier::reset() {
+coroutine<> barrier::start_anew() {
   auto guard = co_await changed_.scoped();
   if (count_ > 0) {
     if (phase_ != phase::resetting) phase_ = phase::resetting;
@@ -129,7 +158,7 @@ coroutine<> barrier::reset() {
   changed_.notify_all();
 }
 
-coroutine<> barrier::abort() {
+coroutine<> barrier::break_it() {
   auto guard = co_await changed_.scoped();
   phase_ = phase::broken;
   changed_.notify_all();

@@ -48,9 +48,10 @@ void parking::line::remove(parked& p) noexcept {
 void parking::park(parked& p, std::coroutine_handle<> frame, collector collect,
                    void (*called_in_vain)(parked& p) noexcept) {
   coro_core* task = awaiting_task();
-  if (empty()) home_ = task->home;
-  if (home_ != task->home)
+  const parked* other = waiting_.first != nullptr ? waiting_.first : called_.first;
+  if (other != nullptr && other->task_->home != task->home)
     throw std::runtime_error("this lock, event or queue is bound to a different event loop, where a task waits for it");
+  home_->bind_here();
   collect_ = collect;
   called_in_vain_ = called_in_vain;
   p.task_ = task;

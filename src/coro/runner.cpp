@@ -2,9 +2,12 @@
 #include <asyncio/run.hpp>
 
 #include "coro/event_loop_impl.hpp"
+#include "kernel/process.hpp"
 #include "kernel/signals.hpp"
 
 #include <csignal>
+#include <cstdlib>
+#include <exception>
 #include <stdexcept>
 
 namespace asyncio {
@@ -33,11 +36,14 @@ void interrupt_guard::on_interrupt(int, unsigned count, void* self) {
     guard->main_->kind->cancel(guard->main_.get(), shared_text());
     return;
   }
+  coro::expect_interrupt();
   coro::escape(guard->loop_.core(), std::make_exception_ptr(keyboard_interrupt()));
 }
 
 void interrupt_guard::translate_cancellation() {
-  if (interrupts_ > 0 && task_uncancel(main_.get()) == 0) throw keyboard_interrupt();
+  if (interrupts_ == 0 || task_uncancel(main_.get()) != 0) return;
+  coro::expect_interrupt();
+  throw keyboard_interrupt();
 }
 
 }  // namespace detail
@@ -68,6 +74,7 @@ void runner::close() {
   if (closed_) return;
   if (loop_ != nullptr) {
     coro::cancel_all_tasks(*loop_);
+    coro::close_generators(*loop_);
     loop_->run_once(timedelta());  // what was scheduled before is still called
     loop_->close();
   }
@@ -78,6 +85,20 @@ void runner::close() {
 namespace coro {
 
 namespace {
+
+std::terminate_handler terminate_otherwise = nullptr;
+
+// A keyboard_interrupt that nobody catches is no crash: the program ends as a shell expects of Ctrl-C.
+[[noreturn]] void end_of_program() {
+  try {
+    if (std::exception_ptr error = std::current_exception()) std::rethrow_exception(error);
+  } catch (const keyboard_interrupt&) {
+    kernel::exit_now(128 + SIGINT);
+  } catch (...) {
+  }
+  terminate_otherwise();
+  std::abort();
+}
 
 // Neither stop() nor keyboard_interrupt ends the end.
 void run_whatever_comes(event_loop& loop, const any_task& t) {
@@ -90,6 +111,11 @@ void run_whatever_comes(event_loop& loop, const any_task& t) {
 }
 
 }  // namespace
+
+void expect_interrupt() noexcept {
+  if (std::get_terminate() == &end_of_program) return;
+  terminate_otherwise = std::set_terminate(&end_of_program);
+}
 
 // Cancels every task once and waits for all of them, however long they take, and for what they start meanwhile. What
 // they throw is reported; it replaces nobody's outcome.

@@ -3,7 +3,9 @@
 
 #include "coro/coro.hpp"
 
+#include <asyncio/context.hpp>
 #include <asyncio/event_loop.hpp>
+#include <asyncio/gather.hpp>
 #include <asyncio/sleep.hpp>
 
 #include <cstdio>
@@ -74,7 +76,8 @@ inline void run_task(coro_core* task, thread_state& now) noexcept {
   const time_point before = loop->now();
   run_task(task, now);
   const auto took = loop->now() - before;
-  if (took >= limit) coro::report_slow("executing " + describe_task(task), took);
+  if (took >= limit)
+    coro::report_slow(coro::text_if_possible([task] { return "executing " + describe_task(task); }), took);
 }
 
 }  // namespace
@@ -91,16 +94,30 @@ void refuse_task(coro_core* core, loop_core* loop) {
   discard(core);
   if (loop == nullptr) loop = &running_loop();  // which throws
   if (loop->closing()) throw std::runtime_error("create_task(): the event loop is closed");
-  future_core::throw_wrong_thread(loop->box(), "create_task()");
+  loop->box().throw_wrong_thread("create_task()");
 }
 
 void name_new_task(coro_core* core, std::string_view name) {
   try {
-    core->extra = new task_extra{std::string(name), true};
+    task_extra& extra = extra_of(core);
+    extra.name = std::string(name);
+    extra.named = true;
   } catch (...) {
     discard(core);
     throw;
   }
+}
+
+coro_core* start_task(loop_core* loop, coro_core* core, const task_options& options) {
+  if (options.context != nullptr) {
+    try {
+      extra_of(core).context = options.context->raw_cell();
+    } catch (...) {
+      discard(core);
+      throw;
+    }
+  }
+  return start_task(loop, core, options.name, options.eager_start.value_or(false));
 }
 
 void run_eagerly(coro_core* core) noexcept {
@@ -118,36 +135,11 @@ void clean_up_task(coro_core* task) noexcept {
   task->~coro_core();
 }
 
-// The request goes down the chain of tasks that wait for each other, without recursion, to the one that waits for
-// something else: S66. A ring of tasks (each waiting for the next) would never end: the first task met twice ends its
-// own wait instead.
 bool cancel_task(future_core* core, const shared_text& message) {
   if (core->is_done()) return false;
   auto* task = static_cast<coro_core*>(core);
-  const coro_core* mark = nullptr;
-  for (std::size_t steps = 1, next_mark = 1;; ++steps) {
-    ++task->cancel_requests;
-    task->cancel_message = message;
-    if (task->waiting == nullptr) break;
-    coro_core* inner = coro::awaited_task(task->waiting);
-    if (inner == nullptr) {
-      if (task->waiting->cancel(task->waiting)) return true;
-      break;
-    }
-    if (inner->is_done()) break;
-    if (inner == mark) {
-      coro::abandon_wait(task);
-      return true;
-    }
-    if (steps == next_mark) {
-      mark = inner;
-      next_mark *= 2;
-    }
-    task = inner;
-  }
-  // Its result is there already: that is delivered, and stands if the task returns without suspending again.
-  task->late_cancel = task->started && (task->scheduled || task->waiting != nullptr);
-  task->must_cancel = true;
+  if (gather_core* gather = coro::pass_request(task, message)) [[unlikely]]
+    coro::ask_gather(gather, task, message);
   return true;
 }
 
@@ -170,12 +162,16 @@ std::string task_name(const future_core* core) {
   return "Task-" + std::to_string(task->number);
 }
 
+task_extra& extra_of(coro_core* task) {
+  if (task->extra == nullptr) task->extra = new task_extra;
+  return *task->extra;
+}
+
 void set_task_name(future_core* core, std::string name) {
   if (!core->is_task()) return;
-  auto* task = static_cast<coro_core*>(core);
-  if (task->extra == nullptr) task->extra = new task_extra;
-  task->extra->name = std::move(name);
-  task->extra->named = true;
+  task_extra& extra = extra_of(static_cast<coro_core*>(core));
+  extra.name = std::move(name);
+  extra.named = true;
 }
 
 int task_cancelling(const future_core* core) noexcept {
@@ -212,11 +208,16 @@ any_task current_task() { return detail::here.task == nullptr ? any_task() : cor
 std::vector<any_task> all_tasks(event_loop& loop) {
   std::vector<any_task> tasks;
   detail::loop_core& core = loop.core();
-  if (!core.box().owned_here()) detail::future_core::throw_wrong_thread(core.box(), "all_tasks()");
+  if (!core.box().owned_here()) core.box().throw_wrong_thread("all_tasks()");
   tasks.reserve(core.task_count());
   for (detail::coro_core* at = core.first_task(); at != nullptr; at = core.task_after(at))
     tasks.push_back(coro::handle_of(at));
   return tasks;
+}
+
+context any_task::get_context() const {
+  detail::future_core* c = core("any_task.get_context()");
+  return c->is_task() ? context(coro::context_of(static_cast<detail::coro_core*>(c))) : context();
 }
 
 std::string to_string(const any_task& task) {
@@ -224,6 +225,42 @@ std::string to_string(const any_task& task) {
 }
 
 namespace coro {
+
+// Without recursion, to the one that waits for something else: S66. A ring of tasks (each waiting for the next) would
+// never end: the first task met twice ends its own wait instead.
+detail::gather_core* pass_request(detail::coro_core*& task, const detail::shared_text& message) noexcept {
+  const detail::coro_core* mark = nullptr;
+  for (std::size_t steps = 1, next_mark = 1;; ++steps) {
+    ++task->cancel_requests;
+    task->cancel_message = message;
+    if (task->waiting == nullptr) break;
+    detail::future_core* awaited = awaited_future(task->waiting);
+    if (awaited == nullptr || !awaited->is_task()) {
+      if (awaited != nullptr && is_gather(awaited)) return static_cast<detail::gather_core*>(awaited);
+      if (task->waiting->cancel(task->waiting)) return nullptr;
+      break;
+    }
+    if (awaited->is_done()) break;
+    auto* inner = static_cast<detail::coro_core*>(awaited);
+    if (inner == mark) {
+      abandon_wait(task);
+      return nullptr;
+    }
+    if (steps == next_mark) {
+      mark = inner;
+      next_mark *= 2;
+    }
+    task = inner;
+  }
+  remember_request(task);
+  return nullptr;
+}
+
+// Its result is there already: that is delivered, and stands if the task returns without suspending again.
+void remember_request(detail::coro_core* task) noexcept {
+  task->late_cancel = task->started && (task->scheduled || task->waiting != nullptr);
+  task->must_cancel = true;
+}
 
 void continue_now(detail::coro_core* task) noexcept {
   task->waiting = nullptr;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <asyncio/timeout.hpp>
 
-#include "coro/coro.hpp"
+#include "coro/own_request.hpp"
 
 #include <asyncio/errors.hpp>
 
@@ -23,14 +23,17 @@ struct past_deadline : op {
 struct timeout_state : timer_op {
   enum phase_t : std::uint8_t { entered, expiring, expired, exited };
 
-  coro_core* task = nullptr;
-  std::uint32_t requests_at_entry = 0;
+  explicit timeout_state(coro_core* in) noexcept : request(in), task(in) {}
+
+  coro::own_request request;
+  coro_core* task;
+  loop_bond home;
   phase_t phase = entered;
   past_deadline* past = nullptr;
 
   void expire() noexcept {
     phase = expiring;
-    cancel_task(task, shared_text());
+    request.make();
   }
   void disarm() noexcept {
     if (armed()) task->loop()->remove_timer(*this);
@@ -65,7 +68,7 @@ using detail::timeout_state;
 
 timeout::timeout(std::optional<timedelta> delay) noexcept {
   if (delay && detail::here.loop != nullptr)
-    when_ = detail::deadline_after(detail::here.loop->now(), *delay);
+    when_ = detail::here.loop->now() + *delay;
   else
     delay_ = delay;
 }
@@ -85,14 +88,23 @@ timeout timeout_at(std::optional<time_point> when) noexcept {
   return t;
 }
 
-std::optional<time_point> timeout::when() const { return when_; }
+void timeout::check_thread(const char* call) const {
+  if (state_ != nullptr) state_->home.check_thread(call);
+}
 
-bool timeout::expired() const noexcept {
+std::optional<time_point> timeout::when() const {
+  check_thread("timeout.when()");
+  return when_;
+}
+
+bool timeout::expired() const {
+  check_thread("timeout.expired()");
   return state_ != nullptr && (state_->phase == timeout_state::expiring || state_->phase == timeout_state::expired);
 }
 
 void timeout::reschedule(std::optional<time_point> when) {
   if (state_ == nullptr) throw std::runtime_error("timeout has not been entered");
+  check_thread("timeout.reschedule()");
   if (state_->phase != timeout_state::entered) {
     static constexpr const char* names[] = {"active", "expiring", "expired", "finished"};
     throw std::runtime_error(std::string("cannot change the deadline of ") + names[state_->phase] + " timeout");
@@ -103,27 +115,30 @@ void timeout::reschedule(std::optional<time_point> when) {
 }
 
 void timeout::enter() {
+  check_thread("timeout.enter()");
   if (state_ != nullptr) throw std::runtime_error("timeout has already been entered");
   detail::coro_core* task = detail::here.task;
   if (task == nullptr) throw std::runtime_error("timeout should be used inside a task");
-  state_ = new timeout_state;
-  state_->task = task;
-  state_->requests_at_entry = task->cancel_requests;
-  if (delay_) when_ = detail::deadline_after(task->loop()->now(), *delay_);
+  state_ = new timeout_state(task);
+  state_->home.bind_here();
+  if (delay_) when_ = task->loop()->now() + *delay_;
   if (when_) state_->arm(*when_);
 }
 
 // The deadline's own request is taken back. Only when that brings the count to where it was at entry is a cancellation
 // this deadline's alone, and becomes timeout_error; else somebody outside cancels too, and shall see it.
 void timeout::exit(const std::exception_ptr& error) {
+  check_thread("timeout.exit()");
+  if (state_ == nullptr) throw std::runtime_error("timeout has not been entered");
+  if (state_->phase >= timeout_state::expired) throw std::runtime_error("timeout has already been left");
   if (state_->phase == timeout_state::entered) {
     state_->disarm();
     state_->phase = timeout_state::exited;
     return;
   }
   state_->phase = timeout_state::expired;
-  const auto requests = static_cast<std::uint32_t>(detail::task_uncancel(state_->task));
-  if (requests <= state_->requests_at_entry && coro::is_cancellation(error)) throw timeout_error();
+  state_->request.take_back();
+  if (!state_->request.others_request() && coro::is_cancellation(error)) throw timeout_error();
 }
 
 }  // namespace asyncio

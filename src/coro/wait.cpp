@@ -22,6 +22,21 @@ std::vector<core_ref<>> checked_for_wait(std::vector<core_ref<>> cores) {
 many_wait::many_wait(std::vector<core_ref<>> cores, wait_options options) : options_(options) {
   children_.resize(cores.size());
   for (std::size_t i = 0; i < cores.size(); ++i) children_[i].child = std::move(cores[i]);
+  find_repeated();
+}
+
+// Who stands there several times counts once, as in Python's set. A child that has a node of ours among its waiters was
+// met before: ours is the last one, since nobody else adds any meanwhile.
+void many_wait::find_repeated() noexcept {
+  const auto mark = [](waiter*, future_core*) noexcept {};
+  for (many_wait_child& c : children_) {
+    waiter* const first = c.child->waiters;
+    c.repeated = first != nullptr && first->prev->notify == +mark;
+    c.notify = mark;
+    if (!c.repeated) c.child->add_waiter(&c);
+  }
+  for (many_wait_child& c : children_)
+    if (c.linked()) c.child->remove_waiter(&c);
 }
 
 many_wait::~many_wait() { unlink(); }
@@ -46,7 +61,7 @@ void many_wait::await_suspend(std::coroutine_handle<> frame) {
   wait_base::cancel = &cancel_many_wait;
   wake_ = new late_wake;  // now, since child_done() must not fail
   if (options_.timeout) {
-    deadline = deadline_after(loop.now(), *options_.timeout);
+    deadline = loop.now() + *options_.timeout;
     timer_op::done = [](op* self) noexcept { static_cast<many_wait*>(self)->wake_now(); };
     loop.add_timer(*this);
   }
@@ -102,22 +117,20 @@ void many_wait::await_resume() {
 }
 
 // as_completed. Each child that is done queues its node's op; a turn later that op appends the child to `finished` and
-// wakes the task in next(), as CPython's queue does. The state is counted: the iterator has one reference, each queued
-// op one, so that an iterator may be dropped at any time.
+// wakes the task in next(), as CPython's queue does. The state is counted twice: while it has users (the iterator, and
+// each next()) it listens; all of them together have one reference, each queued op one.
 struct completion_state : timer_op, close_hook {
   struct child_node : waiter, op {
     core_ref<> child;
     completion_state* owner = nullptr;
-    std::size_t index = 0;
-    bool counted = false;
   };
 
   inbox* home = nullptr;
   std::vector<child_node> nodes;
-  std::vector<std::size_t> finished;
+  std::vector<child_node*> finished;
   std::size_t given = 0;
-  std::size_t timed_out_left = 0;
   next_completion* waiting = nullptr;
+  std::size_t users = 1;
   std::size_t refs = 1;
   bool timed_out = false;
 
@@ -147,7 +160,7 @@ struct completion_state : timer_op, close_hook {
   }
   void child_done(child_node& n) noexcept {
     if (!timed_out) {
-      finished.push_back(n.index);
+      finished.push_back(&n);
       wake_waiting();
     }
     release();
@@ -182,7 +195,7 @@ std::vector<std::size_t> first_places(const std::vector<core_ref<>>& cores) {
 
 }  // namespace
 
-completion_state* start_completions(std::vector<core_ref<>> cores, std::optional<timedelta> timeout) {
+completion_ref start_completions(std::vector<core_ref<>> cores, std::optional<timedelta> timeout) {
   loop_core& loop = running_loop();
   auto state = std::make_unique<completion_state>(loop.box());
   for (const core_ref<>& c : cores) {
@@ -193,7 +206,7 @@ completion_state* start_completions(std::vector<core_ref<>> cores, std::optional
   state->nodes.resize(places.size());
   state->finished.reserve(places.size());
   if (timeout) {
-    state->deadline = deadline_after(loop.now(), *timeout);
+    state->deadline = loop.now() + *timeout;
     state->timer_op::done = [](op* self) noexcept { static_cast<completion_state*>(self)->expire(); };
     loop.add_timer(*state);
   }
@@ -202,7 +215,6 @@ completion_state* start_completions(std::vector<core_ref<>> cores, std::optional
   for (std::size_t i = 0; i < state->nodes.size(); ++i) {
     completion_state::child_node& n = state->nodes[i];
     n.owner = state.get();
-    n.index = places[i];
     n.child = std::move(cores[places[i]]);
     n.op::done = [](op* self) noexcept {
       auto* node = static_cast<completion_state::child_node*>(self);
@@ -217,12 +229,22 @@ completion_state* start_completions(std::vector<core_ref<>> cores, std::optional
     else
       n.child->add_waiter(&n);
   }
-  return state.release();
+  return completion_ref(state.release());
 }
 
-void drop_completions(completion_state* state) noexcept {
-  state->stop_listening();
-  state->release();
+completion_ref::completion_ref(const completion_ref& other) noexcept : state_(other.state_) {
+  if (state_ != nullptr) ++state_->users;
+}
+
+void completion_ref::drop() noexcept {
+  if (--state_->users != 0) return;
+  state_->stop_listening();
+  state_->release();
+}
+
+void completion_ref::check(const char* call) const {
+  if (state_ == nullptr) throw invalid_state_error("an empty as_completed() iterator: it was moved");
+  state_->home->check_thread(call);
 }
 
 next_completion::~next_completion() {
@@ -230,6 +252,7 @@ next_completion::~next_completion() {
 }
 
 bool next_completion::await_ready() {
+  state_.check("as_completed().next()");
   if (state_->given < state_->finished.size()) return true;
   if (state_->timed_out && state_->given < state_->nodes.size()) return true;
   return state_->given == state_->nodes.size();
@@ -243,11 +266,11 @@ void next_completion::await_suspend(std::coroutine_handle<> frame) {
   begin_wait(task_, this, frame);
 }
 
-std::optional<std::size_t> next_completion::await_resume() {
+core_ref<> next_completion::await_resume() {
   if (cancelled_) throw_cancelled(task_);
-  if (state_->given < state_->finished.size()) return state_->finished[state_->given++];
+  if (state_->given < state_->finished.size()) return state_->finished[state_->given++]->child;
   if (state_->timed_out && state_->given < state_->nodes.size()) throw timeout_error();
-  return std::nullopt;
+  return {};
 }
 
 coroutine<> cancel_and_wait(core_ref<> core) {
@@ -331,14 +354,10 @@ void start_shield(shield_link* link) {
 namespace asyncio::coro {
 
 bool is_cancellation(const std::exception_ptr& error) noexcept {
-  if (error == nullptr) return false;
-  try {
-    std::rethrow_exception(error);
-  } catch (const cancelled_error&) {
-    return true;
-  } catch (...) {
-    return false;
-  }
+  return error != nullptr && detail::is_a<cancelled_error>(error);
+}
+bool is_interrupt(const std::exception_ptr& error) noexcept {
+  return error != nullptr && detail::is_a<keyboard_interrupt>(error);
 }
 
 }  // namespace asyncio::coro

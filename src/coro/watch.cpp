@@ -22,16 +22,17 @@ struct watch_table::watch : kernel::io_op {
   ~watch() { call_back->destroy(call_back); }
 };
 
-void watch_table::end(watch* w) noexcept {
+// True: nothing else refers to it, the caller frees it.
+bool watch_table::silence(watch* w) noexcept {
   w->deaf = true;
-  if (w->in_flight)
-    w->owner->cancel(*w);
-  else if (!w->calling)
-    delete w;
+  if (!w->in_flight) return !w->calling;
+  w->owner->cancel(*w);
+  return false;
 }
 
 void watch_table::fire(detail::op* self) noexcept {
   auto* w = static_cast<watch*>(self);
+  if (w->result == -ECANCELED && !w->deaf) return;  // as below, and a stream has its number now
   while (!w->deaf) {
     w->calling = true;
     try {
@@ -39,8 +40,8 @@ void watch_table::fire(detail::op* self) noexcept {
     } catch (const keyboard_interrupt&) {
       escape(*w->owner, std::current_exception());
     } catch (...) {
-      report(w->owner->face(), "exception in the callback of descriptor " + std::to_string(w->fd),
-             std::current_exception());
+      const auto message = [w] { return "exception in the callback of descriptor " + std::to_string(w->fd); };
+      report(w->owner->face(), text_if_possible(message), std::current_exception());
     }
     w->calling = false;
     if (w->deaf || !w->owner->start(*w)) break;
@@ -49,15 +50,23 @@ void watch_table::fire(detail::op* self) noexcept {
   if (w->deaf && !w->in_flight) delete w;
 }
 
+// What is replaced is freed last: its closure's destructor may add and remove watches.
 void watch_table::add(int fd, bool for_write, detail::repeated_call* call) {
-  auto w = std::make_unique<watch>();
+  std::unique_ptr<watch> replaced;
+  std::unique_ptr<watch> w;
+  try {
+    w = std::make_unique<watch>();
+  } catch (...) {
+    call->destroy(call);
+    throw;
+  }
   w->call_back = call;
   w->owner = &loop_;
   w->fd = fd;
   w->kind = for_write ? kernel::io_kind::writable : kernel::io_kind::readable;
   w->done = &watch_table::fire;
-  remove(fd, for_write);
   auto [slot, fresh] = side(for_write).emplace(fd, nullptr);
+  if (!fresh && silence(slot->second)) replaced.reset(slot->second);
   if (loop_.start(*w)) {
     if (w->result < 0) {
       side(for_write).erase(slot);
@@ -77,7 +86,7 @@ bool watch_table::remove(int fd, bool for_write) noexcept {
   if (at == m.end()) return false;
   watch* w = at->second;
   m.erase(at);
-  end(w);
+  if (silence(w)) delete w;
   return true;
 }
 

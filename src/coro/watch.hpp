@@ -25,7 +25,7 @@ class watch_table {
  private:
   struct watch;
   static void fire(detail::op* self) noexcept;
-  static void end(watch* w) noexcept;
+  static bool silence(watch* w) noexcept;
 
   using map = std::unordered_map<int, watch*>;
   map& side(bool for_write) noexcept { return for_write ? writers_ : readers_; }

@@ -15,6 +15,31 @@ std::error_code last_error() noexcept { return {errno, std::generic_category()};
   throw std::system_error(error, std::string("cannot ").append(verb).append(" ").append(path));
 }
 
+/// The file that `path` is a link to, over any number of links; or `path`. It need not exist.
+std::filesystem::path behind_links(const std::filesystem::path& path) {
+  namespace fs = std::filesystem;
+  constexpr int most_links = 40;  // as the kernel
+  fs::path file = path;
+  std::error_code error;
+  for (int links = 0; fs::is_symlink(file, error); ++links) {
+    if (links == most_links) error = std::make_error_code(std::errc::too_many_symbolic_link_levels);
+    const fs::path next = error ? fs::path() : fs::read_symlink(file, error);
+    if (error) fail(error, "create", path.string());
+    file = file.parent_path() / next;  // an absolute one stands alone
+  }
+  return file;
+}
+
+/// The system may forbid to follow a link, or to write behind it: it is asked, as everybody asks who opens the file.
+void check_link(const std::string& link, const std::filesystem::path& file) {
+  std::error_code ignored;
+  const bool was_there = std::filesystem::exists(file, ignored);
+  std::FILE* opened = std::fopen(link.c_str(), "abe");
+  if (opened == nullptr) fail(last_error(), "create", link);
+  std::fclose(opened);
+  if (!was_there) std::remove(file.c_str());
+}
+
 std::string random_name() {
   static constexpr char digits[] = "0123456789abcdef";
   std::random_device entropy;
@@ -33,10 +58,18 @@ part_file::part_file(const std::string& final_path) : final_path_(final_path) {
   if (final_path.find('\0') != std::string::npos) {
     fail(std::make_error_code(std::errc::invalid_argument), "create", "a file whose name contains a null character");
   }
-  const fs::path target(final_path);
-  if (!target.has_filename()) fail(std::make_error_code(std::errc::is_a_directory), "create", final_path);
-  std::error_code ignored;
-  if (fs::is_directory(target, ignored)) fail(std::make_error_code(std::errc::is_a_directory), "create", final_path);
+  if (!fs::path(final_path).has_filename()) {
+    fail(std::make_error_code(std::errc::is_a_directory), "create", final_path);
+  }
+  const fs::path target = behind_links(final_path);
+  std::error_code ignored;  // where nothing can be known nothing can be created either
+  const fs::file_status known = fs::status(target, ignored);
+  if (fs::is_directory(known)) fail(std::make_error_code(std::errc::is_a_directory), "create", final_path);
+  if (fs::exists(known) && !fs::is_regular_file(known)) {
+    fail(std::make_error_code(std::errc::file_exists), "replace", final_path + ", which is not a regular file");
+  }
+  target_ = target.string();
+  if (target_ != final_path_) check_link(final_path_, target);
 
   // The name is short and not made of the final one, which may be as long as the file system allows.
   while (!file_) {
@@ -68,7 +101,7 @@ std::error_code part_file::write(std::span<const std::byte> piece) noexcept {
 void part_file::commit() {
   // Some file systems (network ones, or with quotas) tell of a failed write only when the file is closed.
   if (std::fclose(file_.release()) != 0) fail(last_error(), "write", final_path_);
-  if (std::rename(path_.c_str(), final_path_.c_str()) != 0) fail(last_error(), "name the finished file", final_path_);
+  if (std::rename(path_.c_str(), target_.c_str()) != 0) fail(last_error(), "name the finished file", final_path_);
   path_.clear();
 }
 

@@ -10,7 +10,8 @@
 namespace asyncio::curl {
 
 /// A file that is being written beside its final name: `.download-<random>.part` in the same folder, created anew. It
-/// takes the final name by commit() and vanishes otherwise.
+/// takes the final name by commit() and vanishes otherwise. Where the final name is a symbolic link, the file that it
+/// leads to is meant: the link stays. What is there and is not a regular file is refused.
 /// Errors: std::system_error, its text the operation and the file's name.
 class part_file {
  public:
@@ -27,7 +28,8 @@ class part_file {
   struct closer {
     void operator()(std::FILE* file) const noexcept { std::fclose(file); }
   };
-  std::string final_path_;
+  std::string final_path_;  // as it was asked for
+  std::string target_;      // behind links
   std::string path_;
   std::unique_ptr<std::FILE, closer> file_;
 };

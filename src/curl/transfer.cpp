@@ -6,6 +6,7 @@
 #include <chrono>
 #include <limits>
 #include <new>
+#include <stdexcept>
 #include <utility>
 
 namespace asyncio::curl {
@@ -30,15 +31,20 @@ std::string seconds_text(timedelta t) {
   return std::string(text.data(), end.ptr) + " s";
 }
 
+bool is_control(char c) noexcept {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte < 0x20 || byte == 0x7f;
+}
+
 /// libcurl's words may quote the peer: control characters are not passed on to a terminal.
 std::string escaped(std::string_view text) {
   static constexpr char digits[] = "0123456789abcdef";
   std::string out;
   for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte != 0x7f) {
+    if (!is_control(c)) {
       out += c;
     } else {
+      const auto byte = static_cast<unsigned char>(c);
       out += "\\x";
       out += digits[byte >> 4];
       out += digits[byte & 15];
@@ -50,7 +56,14 @@ std::string escaped(std::string_view text) {
 }  // namespace
 
 request::request(std::string_view url_text, std::string_view path_text, const download_options& asked)
-    : url(url_text), path(path_text), user_agent(asked.user_agent), ca_file(asked.ca_file), options(asked) {}
+    : url(url_text), path(path_text), user_agent(asked.user_agent), ca_file(asked.ca_file), options(asked) {
+  if (std::ranges::any_of(user_agent, is_control)) {
+    throw std::invalid_argument("the user agent \"" + escaped(user_agent) + "\" contains control characters");
+  }
+  if (ca_file.find('\0') != std::string::npos) {
+    throw std::invalid_argument("the ca_file \"" + escaped(ca_file) + "\" contains a null character");
+  }
+}
 
 std::string presentable(std::string_view url) {
   const std::size_t scheme = url.find("://");
@@ -76,7 +89,9 @@ transfer::~transfer() {
 }
 
 void transfer::parse_address() {
-  if (asked_.url.find('\0') != std::string::npos) raise(errc::bad_address, "the address contains a null character");
+  if (std::ranges::any_of(asked_.url, is_control)) {
+    raise(errc::bad_address, "the address contains control characters");
+  }
   address_.reset(curl_url());
   if (!address_) throw std::bad_alloc();
   if (const CURLUcode code = curl_url_set(address_.get(), CURLUPART_URL, asked_.url.c_str(), 0); code != CURLUE_OK) {

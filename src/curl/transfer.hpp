@@ -20,6 +20,7 @@
 namespace asyncio::curl {
 
 /// What download() was asked for, with everything that its options only pointed at.
+/// Errors: std::invalid_argument for texts that would end up in places where they mean something else.
 struct request {
   request(std::string_view url_text, std::string_view path_text, const download_options& asked);
 

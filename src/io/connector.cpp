@@ -185,7 +185,7 @@ void connector::settle(attempt& a, std::int64_t result) noexcept {
 
 void connector::arm_delay(timedelta delay) {
   loop::loop& l = home_.get();
-  delay_.deadline = detail::deadline_after(l.now(), delay);
+  delay_.deadline = l.now() + delay;
   l.add_timer(delay_);
   retain();
 }
@@ -237,7 +237,7 @@ std::exception_ptr connector::combined_error() const {
     // what() ends with the words for `error` by itself.
     const std::string words = ": " + std::error_code(error, std::generic_category()).message();
     if (text.ends_with(words)) text.resize(text.size() - words.size());
-    return os_exception(error, text);
+    return std::make_exception_ptr(os_error(error, text));
   };
   if (std::ranges::all_of(failures_, same)) return as_exception(failures_.front().error, failures_.front().text);
   std::string all = "Multiple exceptions: ";

@@ -4,10 +4,12 @@
 #include "io/address.hpp"
 
 #include "base/log.hpp"
+#include "kernel/process.hpp"
 
 #include <asyncio/errors.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <stdexcept>
 
@@ -38,10 +40,22 @@ constexpr std::size_t longest_name = 253;
 constexpr std::size_t longest_label = 63;
 constexpr std::size_t resolver_threads = 4;
 
+struct process_pool {
+  explicit process_pool(process_pool* b) : before(b) {}
+  threads::blocking_pool pool{"asyncio-dns", resolver_threads};
+  const unsigned made_at = kernel::fork_count();
+  process_pool* const before;  // the parent process's, never used here: its threads are missing, its lock may be held
+};
+
 /// Never destroyed: a lookup may hang for half a minute, and the end of the program does not wait for it.
 threads::blocking_pool& resolver_pool() {
-  static auto* const pool = new threads::blocking_pool("asyncio-dns", resolver_threads);
-  return *pool;
+  static std::atomic<process_pool*> latest{nullptr};
+  process_pool* known = latest.load(std::memory_order_acquire);
+  while (known == nullptr || known->made_at != kernel::fork_count()) {
+    auto fresh = std::make_unique<process_pool>(known);
+    if (latest.compare_exchange_strong(known, fresh.get(), std::memory_order_acq_rel)) known = fresh.release();
+  }
+  return known->pool;
 }
 
 [[noreturn]] void refuse(const std::string& host, const char* reason) {

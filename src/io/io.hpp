@@ -24,7 +24,8 @@ namespace asyncio::io {
 inline std::system_error os_error(int error, const std::string& text) {
   return std::system_error(error, std::generic_category(), text);
 }
-std::exception_ptr os_exception(int error, const std::string& text) noexcept;
+/// os_error() as a pointer; std::bad_alloc when there is no memory for it.
+std::exception_ptr os_exception(int error, const char* text) noexcept;
 
 /// The base of what lives as long as somebody refers to it: its owner, and each of its ops in flight. The last
 /// reference may be dropped in any thread once the loop is closed.

@@ -98,9 +98,10 @@ void stream_transport::recv_done(detail::op* self) noexcept {
   stream_transport* me = static_cast<transfer_op*>(self)->owner;
   const std::int64_t result = me->recv_.result;
   if (me->ending_) {
+    me->take_last_read();
     me->continue_ending();
   } else if (me->closing_) {
-    // Flushing: what came in is not wanted any more.
+    me->input_dropped_ |= result > 0;  // flushing: what came in is not wanted any more
   } else if (result > 0) {
     if (me->user_ != nullptr) me->user_->received(text_of(me->recv_));
   } else if (result == 0) {
@@ -304,10 +305,25 @@ void stream_transport::continue_ending() noexcept {
 
 void stream_transport::farewell(detail::op* self) noexcept {
   stream_transport* me = static_cast<plain_op*>(self)->owner;
-  if (me->send_failed_ && me->user_ != nullptr && !me->home_.closed()) me->deliver_last_input();
+  if (me->wants_last_input()) me->deliver_last_input();
   me->close_descriptor();
   if (channel_user* user = std::exchange(me->user_, nullptr)) user->lost(std::move(me->error_));
   me->release();
+}
+
+// A read that had its bytes, or the end, when the transport began to end. Input is a stream without holes: either these
+// bytes are delivered, or nothing that came after them is.
+void stream_transport::take_last_read() noexcept {
+  if (recv_.result == 0) eof_seen_ = true;
+  if (recv_.result <= 0) return;
+  if (wants_last_input())
+    user_->received(text_of(recv_));
+  else
+    input_dropped_ = true;
+}
+
+bool stream_transport::wants_last_input() const noexcept {
+  return send_failed_ && !input_dropped_ && user_ != nullptr && !home_.closed();
 }
 
 // A peer that answers early and closes makes our sends fail, while its answer is already here.

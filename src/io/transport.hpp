@@ -65,6 +65,8 @@ class stream_transport final : public channel {
   void fail(int error) noexcept;
   void end(std::exception_ptr error) noexcept;
   void continue_ending() noexcept;
+  void take_last_read() noexcept;
+  bool wants_last_input() const noexcept;
   void deliver_last_input() noexcept;
   void close_descriptor() noexcept;
 
@@ -77,6 +79,7 @@ class stream_transport final : public channel {
   bool closing_ = false;
   bool ending_ = false;
   bool send_failed_ = false;
+  bool input_dropped_ = false;  // so nothing that comes after it is delivered
   bool flush_scheduled_ = false;
   channel_user* user_ = nullptr;
   transfer_op recv_;

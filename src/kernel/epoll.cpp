@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "kernel/kernel.hpp"
+#include "kernel/process.hpp"
 #include "kernel/sys.hpp"
 
 #include <algorithm>
@@ -17,7 +18,8 @@
 // read: once a hang-up was seen, reads are always tried.
 //
 // Watched ones (readable, writable) belong to somebody else, who may close them, and open others under the same number,
-// without a word. So nothing is remembered about them: each wait arms them anew (EPOLLONESHOT).
+// without a word. So nothing is remembered about them: each wait arms them anew (EPOLLONESHOT). When a number comes to
+// be owned while somebody still waits for the closed descriptor that had it, that wait is given up.
 //
 // Between an event's arrival and its handling its descriptor may have been closed and the number reused: events carry
 // the generation of their record, which forget() raises. A closed descriptor that a forked child still holds keeps
@@ -106,7 +108,7 @@ class epoll_kernel final : public kernel {
   const char* name() const noexcept override { return "epoll"; }
 
  private:
-  record* record_of(int fd) noexcept;
+  int make_records(int fd) noexcept;
   bool start_owned(io_op& request, record& r) noexcept;
   bool start_watched(io_op& request, record& r) noexcept;
   void put_in_flight(io_op*& queue, io_op& request) noexcept;
@@ -115,6 +117,7 @@ class epoll_kernel final : public kernel {
 
   int control(int operation, int fd, const record& r, std::uint32_t events) noexcept;
   int arm_watched(int fd, record& r) noexcept;
+  bool watches_what_is_open(int fd, const record& r) noexcept;
   void unregister(int fd, record& r) noexcept;
 
   bool attempt(io_op& request, record& r) noexcept;
@@ -133,6 +136,7 @@ class epoll_kernel final : public kernel {
 
   int epfd_;
   int wake_fd_;
+  unsigned made_at_ = fork_count();
   std::vector<record> records_;  // by descriptor
   op_queue cancelled_;           // finished by cancel(), for the next wait()
   std::array<epoll_event, events_a_call> events_;
@@ -168,28 +172,31 @@ void epoll_kernel::wake_guest() noexcept {
   if (has_guest_) write_wake_fd(wake_fd_);
 }
 
-record* epoll_kernel::record_of(int fd) noexcept {
-  const auto index = static_cast<std::size_t>(fd);
-  if (index < records_.size()) return &records_[index];
+// Lets the table reach to `fd`, but only to one that is open: the others can be any number. 0, or the error.
+int epoll_kernel::make_records(int fd) noexcept {
+  if (const int flags = sys::get_status_flags(fd); flags < 0) return flags;
   try {
-    records_.resize(std::max(index + 1, records_.size() * 2));
+    records_.resize(std::max(static_cast<std::size_t>(fd) + 1, records_.size() * 2));
   } catch (const std::bad_alloc&) {
-    return nullptr;
+    return -ENOMEM;
   }
-  return &records_[index];
+  return 0;
 }
 
 bool epoll_kernel::start(io_op& request) noexcept {
   if (request.fd < 0) return at_once(request, -EBADF);
-  record* r = record_of(request.fd);
-  if (r == nullptr) return at_once(request, -ENOMEM);
-  return is_watch(request.kind) ? start_watched(request, *r) : start_owned(request, *r);
+  const auto index = static_cast<std::size_t>(request.fd);
+  if (index >= records_.size()) [[unlikely]] {
+    if (const int error = make_records(request.fd); error < 0) return at_once(request, error);
+  }
+  record& r = records_[index];
+  return is_watch(request.kind) ? start_watched(request, r) : start_owned(request, r);
 }
 
 bool epoll_kernel::start_owned(io_op& request, record& r) noexcept {
   if (r.as == use::watched) {
-    if (!r.idle()) return at_once(request, -EBUSY);
-    unregister(request.fd, r);
+    if (!r.idle() && watches_what_is_open(request.fd, r)) return at_once(request, -EBUSY);
+    forget(request.fd);
   }
   r.as = use::owned;
   const bool reading = is_read(request.kind);
@@ -239,7 +246,14 @@ int epoll_kernel::arm_watched(int fd, record& r) noexcept {
   return 0;
 }
 
+// Whether the waits of a watched descriptor are for what has its number now. The set knows what was added to it by number
+// and by open file: when the file was closed, it knows nothing of another one with that number.
+bool epoll_kernel::watches_what_is_open(int fd, const record& r) noexcept {
+  return control(EPOLL_CTL_MOD, fd, r, r.armed | EPOLLONESHOT) != -ENOENT;
+}
+
 int epoll_kernel::control(int operation, int fd, const record& r, std::uint32_t events) noexcept {
+  if (made_at_ != fork_count()) return 0;  // the set is shared with the parent process: it stays as that wants it
   epoll_event event{};
   event.events = events;
   event.data.u64 = static_cast<std::uint64_t>(r.generation) << 32 | static_cast<std::uint32_t>(fd);

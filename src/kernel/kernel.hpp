@@ -36,7 +36,9 @@ enum class io_kind : std::uint8_t {
 ///
 /// recv, send, accept and connect are for descriptors that the library owns: forget() comes before their close().
 /// readable and writable are for descriptors of others, who may close them as they like. On one descriptor the two do
-/// not mix: the second kind is answered by -EBUSY as long as the first is in flight (recv … accept: until forget()).
+/// not mix: the second kind is answered by -EBUSY as long as the first is in flight (recv … accept: until forget()). A
+/// wait for a descriptor that was closed meanwhile, and its number used anew, stands in nobody's way: it finishes with
+/// -ECANCELED.
 struct io_op : op {
   io_kind kind = io_kind::readable;
   bool in_flight = false;      ///< start() returned false, done is still to come
@@ -90,7 +92,8 @@ class kernel {
   virtual void cancel_all() noexcept = 0;
 
   /// Waits until something finished, somebody called wake(), or the time is over (nullopt: for ever; 0: just looks),
-  /// then appends the finished ops to `finished`. May return early.
+  /// then appends the finished ops to `finished`. May return early. Only when the ops that the call before has listed
+  /// are done: it writes over their shared bytes.
   virtual void wait(std::optional<std::chrono::nanoseconds> most, op_queue& finished) noexcept = 0;
 
   /// A descriptor that is readable when wait(0) would find something; for guests of another main loop.

@@ -87,6 +87,17 @@ void unwatch_signal(int number) noexcept {
   take_signal_count(number);
 }
 
+// Without the lock: the thread that had it may be one that the child does not have.
+void forget_signals() noexcept {
+  for (int number = 1; number < most_signals; ++number) {
+    watched& w = table[number];
+    if (w.wake_fd.exchange(-1, std::memory_order_acq_rel) < 0) continue;
+    ::sigaction(number, &w.before, nullptr);
+    take_signal_count(number);
+  }
+  interrupt_escape.store(false, std::memory_order_release);
+}
+
 unsigned take_signal_count(int number) noexcept {
   const unsigned count = table[number].count.exchange(0, std::memory_order_acq_rel);
   if (count != 0) untaken.fetch_sub(count, std::memory_order_acq_rel);

@@ -16,6 +16,8 @@ bool has_default_action(int number) noexcept;
 void watch_signal(int number, int wake_fd);
 /// Back to the action of before watch_signal().
 void unwatch_signal(int number) noexcept;
+/// In a forked child: every signal has the action again that it had before it was watched.
+void forget_signals() noexcept;
 /// How many came since the last call.
 unsigned take_signal_count(int number) noexcept;
 /// Has any watched signal come that nobody has taken?

@@ -2,8 +2,6 @@
 #include <asyncio/detail/future_core.hpp>
 #include <asyncio/errors.hpp>
 
-#include <stdexcept>
-
 namespace asyncio::detail {
 
 void future_core::merge_last_local() noexcept {
@@ -61,12 +59,6 @@ bool cancel_plain_future(future_core* core, const shared_text& message) {
   if (core->is_done()) return false;
   core->finish_cancelled(message);
   return true;
-}
-
-void future_core::throw_wrong_thread(const inbox&, const char* call) {
-  throw std::runtime_error(std::string(call) +
-                           ": called from a thread that does not run the loop; "
-                           "use loop.call_soon_threadsafe() or run_coroutine_threadsafe() there");
 }
 
 }  // namespace asyncio::detail

@@ -2,6 +2,10 @@
 #include <asyncio/detail/future_core.hpp>
 #include <asyncio/detail/inbox.hpp>
 
+#include "kernel/process.hpp"
+#include "kernel/signals.hpp"
+
+#include <mutex>
 #include <thread>
 
 namespace asyncio::detail {
@@ -10,26 +14,77 @@ constinit thread_local thread_state here{};
 
 namespace {
 op closed_op;
-atomic_cell<std::size_t> inboxes{0};
 }  // namespace
+
+thread_state inbox::of_parent{};
+
+/// All inboxes, so that a forked child can disown them.
+struct inbox::registry {
+  std::mutex mutex;
+  inbox* first = nullptr;
+  std::size_t count = 0;
+  std::uint64_t numbers = 0;
+};
+
+// Never destroyed: loops of static storage may outlive it otherwise.
+inbox::registry& inbox::all() noexcept {
+  static registry& all = *new registry;
+  return all;
+}
+
+// The child has the forking thread alone, and is not the loop's process: its loop, task and signals are the parent's.
+void inbox::forget_all() noexcept {
+  for (inbox* box = all().first; box != nullptr; box = box->next_)
+    if (!box->closed()) box->owner_.store(&of_parent, order::release);
+  here = {};
+  kernel::count_fork();
+  kernel::forget_signals();
+  all().mutex.unlock();
+}
+
+void inbox::watch_forks() {
+  [[maybe_unused]] static const bool watched = [] {
+    kernel::around_fork([] { all().mutex.lock(); }, [] { all().mutex.unlock(); }, &inbox::forget_all);
+    return true;
+  }();
+}
 
 op* inbox::closed_mark() noexcept { return &closed_op; }
 
 inbox::inbox(loop_core& loop, int wake_fd, void (*wake)(int) noexcept, void (*close_fd)(int) noexcept) noexcept
     : owner_(&here), loop_(&loop), wake_fd_(wake_fd), wake_(wake), close_fd_(close_fd) {
-  inboxes.fetch_add(1, order::relaxed);
   drop_op_.done = &inbox::take_back_dropped;
   drop_op_.box = this;
+  take_ownership();
+  const std::scoped_lock hold(all().mutex);
+  number_ = ++all().numbers;
+  next_ = all().first;
+  if (next_ != nullptr) next_->prev_ = this;
+  all().first = this;
+  ++all().count;
 }
 
 inbox::~inbox() {
   // A poster whose op was already run may still be on its way out of post().
   while (posting_.load(order::acquire) != 0) std::this_thread::yield();
   close_fd_(wake_fd_);
-  inboxes.fetch_sub(1, order::relaxed);
+  const std::scoped_lock hold(all().mutex);
+  (prev_ != nullptr ? prev_->next_ : all().first) = next_;
+  if (next_ != nullptr) next_->prev_ = prev_;
+  --all().count;
 }
 
-std::size_t inbox::count() noexcept { return inboxes.load(order::relaxed); }
+std::size_t inbox::count() noexcept {
+  const std::scoped_lock hold(all().mutex);
+  return all().count;
+}
+
+int inbox::thread_of(std::uint64_t number) noexcept {
+  const std::scoped_lock hold(all().mutex);
+  for (const inbox* box = all().first; box != nullptr; box = box->next_)
+    if (box->number_ == number) return box->closed() || box->forked() ? 0 : box->owner_thread_.load(order::relaxed);
+  return 0;
+}
 
 bool inbox::post(op* node) noexcept {
   posting_.fetch_add(1, order::relaxed);

@@ -45,6 +45,11 @@ constexpr std::uint32_t most_turns_between_looks = 32;
 constexpr std::uint32_t most_turns_between_polls = 64;
 constexpr std::chrono::nanoseconds longest_between_polls{50'000};
 constexpr std::chrono::nanoseconds longest_wait = std::chrono::hours(24);
+
+[[noreturn]] void throw_forked() {
+  throw std::runtime_error(
+      "the event loop belongs to the process that forked this one: a child makes a loop of its own, or ends by _exit()");
+}
 }  // namespace
 
 loop::loop(std::unique_ptr<kernel::kernel> backend, clock_source& clock, int wake_fd)
@@ -56,6 +61,7 @@ loop::loop(std::unique_ptr<kernel::kernel> backend, clock_source& clock, int wak
     stop->queued = false;
     stop->owner->stop();
   };
+  detail::inbox::watch_forks();
   inbox_ = new detail::inbox(*this, wake_fd, &kernel::write_wake_fd, &kernel::close_fd);
 }
 
@@ -86,14 +92,17 @@ void loop::look_at_signals() noexcept {
 loop::entry::entry(loop& l) : loop_(l) {
   if (detail::here.loop != nullptr)
     throw std::runtime_error("a loop is running in this thread already: co_await here instead of run()");
+  if (l.inbox_->forked()) throw_forked();
   if (l.running_) throw std::runtime_error("this loop is already running in another thread");
   l.inbox_->take_ownership();
   l.running_ = true;
   detail::here.loop = &l;
+  detail::here.loop_number = l.inbox_->number();
 }
 
 loop::entry::~entry() {
   detail::here.loop = nullptr;
+  detail::here.loop_number = 0;
   loop_.running_ = false;
 }
 
@@ -102,7 +111,8 @@ std::optional<time_point> loop::next_deadline() const noexcept {
   return timers_.earliest();
 }
 
-// Everything that was ready when the batch began; what its ops post is the next batch.
+// Everything that was ready when the batch began; what its ops post is the next batch. A batch that ran to its end has
+// run every completion that was listed before it.
 inline void loop::run_batch() noexcept {
   batch_last_ = ready_.back();
   leave_batch_ = false;
@@ -116,6 +126,8 @@ inline void loop::run_batch() noexcept {
   if (leave_batch_) [[unlikely]] {
     leave_batch_ = false;
     attention_ = true;
+  } else {
+    completions_wait_ = false;
   }
 }
 
@@ -166,6 +178,8 @@ void loop::look_around(std::optional<std::chrono::nanoseconds> most) {
 
 void loop::poll(std::optional<std::chrono::nanoseconds> most) {
   constexpr std::chrono::nanoseconds no_wait{0};
+  if (inbox_->forked()) [[unlikely]]
+    throw_forked();
   const time_point before = clock_->now();
   if (!ready_.empty()) {
     const bool slow = before - looked_at_ > longest_between_polls;
@@ -174,19 +188,28 @@ void loop::poll(std::optional<std::chrono::nanoseconds> most) {
     turns_to_look_ = look_every_;
     seen_now_ = looked_at_ = before;
     look_at_signals();
-    if (kernel_->in_flight() == 0 || (!slow && turns_since_poll_ < most_turns_between_polls)) return;
+    if (completions_wait_ || kernel_->in_flight() == 0 || (!slow && turns_since_poll_ < most_turns_between_polls))
+      return;
   }
   if (most != no_wait && inbox_->begin_sleep()) {
-    if (!clock_jumps_ || !jump(before, most)) kernel_->wait(wait_limit(before, most), ready_);
+    if (!clock_jumps_ || !jump(before, most)) ask_kernel(wait_limit(before, most));
     inbox_->end_sleep();
   } else {
-    kernel_->wait(no_wait, ready_);
+    ask_kernel(no_wait);
   }
   look_at_signals();
   if (inbox_->has_mail()) inbox_->drain(ready_);
   seen_now_ = looked_at_ = clock_->now();
   turns_to_look_ = look_every_;
   turns_since_poll_ = 0;
+}
+
+// Invariant: no completion of one wait() is ready any more when the next one is called, which writes over the bytes that
+// completions point to. A batch that is left early (interrupt()) keeps some of them ready: until a batch has run to its
+// end nobody comes here while anything is ready.
+void loop::ask_kernel(std::chrono::nanoseconds limit) noexcept {
+  kernel_->wait(limit, ready_);
+  completions_wait_ = !ready_.empty();
 }
 
 // How long the kernel may wait: until the earliest timer, at most `most` and a day.
@@ -198,15 +221,15 @@ std::chrono::nanoseconds loop::wait_limit(time_point now, std::optional<std::chr
 
 // A clock that is not the machine's may move by itself when nothing is ready and the kernel has nothing.
 bool loop::jump(time_point now, std::optional<std::chrono::nanoseconds> most) noexcept {
-  kernel_->wait(std::chrono::nanoseconds(0), ready_);
+  ask_kernel(std::chrono::nanoseconds(0));
   if (!ready_.empty()) return true;
   if (timers_.empty() || (most && timers_.earliest() - now > *most)) return false;
   return clock_->jump_to(timers_.earliest());
 }
 
 void loop::close() noexcept {
-  if (closing_) return;
-  closing_ = true;
+  if (std::exchange(closed_, true)) return;
+  begin_close();
   finish_turn();
   while (detail::close_hook* hook = close_hooks_) {
     remove_close_hook(*hook);
@@ -218,7 +241,7 @@ void loop::close() noexcept {
   }
   kernel_->cancel_all();
   while (kernel_->in_flight() > 0) {
-    kernel_->wait(std::chrono::nanoseconds(0), ready_);
+    if (ready_.empty() || !completions_wait_) ask_kernel(std::chrono::nanoseconds(0));
     run_batch();
   }
   inbox_->close(ready_);

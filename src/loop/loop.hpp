@@ -10,6 +10,7 @@
 
 #include <asyncio/detail/loop_core.hpp>
 
+#include <atomic>
 #include <memory>
 #include <optional>
 
@@ -28,6 +29,8 @@ class loop final : public detail::loop_core {
   loop(std::unique_ptr<kernel::kernel> backend, clock_source& clock, int wake_fd);
   ~loop();
 
+  /// From here on no task can be made, and no callback is called.
+  void begin_close() noexcept { closing_ = true; }
   /// Drops what is queued: callbacks are released and not called; other threads find the door shut from here on.
   void close() noexcept;
 
@@ -107,6 +110,7 @@ class loop final : public detail::loop_core {
   void turn(std::optional<std::chrono::nanoseconds> most);
   void look_around(std::optional<std::chrono::nanoseconds> most);
   void poll(std::optional<std::chrono::nanoseconds> most);
+  void ask_kernel(std::chrono::nanoseconds limit) noexcept;
   std::chrono::nanoseconds wait_limit(time_point now, std::optional<std::chrono::nanoseconds> most) const noexcept;
   bool jump(time_point now, std::optional<std::chrono::nanoseconds> most) noexcept;
   void run_batch() noexcept;
@@ -127,9 +131,11 @@ class loop final : public detail::loop_core {
   void* signal_context_ = nullptr;
   bool attention_ = true;           // the next turn has more to look at than the ready queue
   bool leave_batch_ = false;
+  bool completions_wait_ = false;   // what the kernel has listed may still be ready
   bool stopping_ = false;
   bool interrupted_ = false;
-  bool running_ = false;
+  bool closed_ = false;
+  std::atomic<bool> running_{false};  // is_running() may be asked in any thread
   bool clock_jumps_;                // not the machine's clock: it is asked before the loop sleeps
 };
 

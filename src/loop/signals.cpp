@@ -6,6 +6,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace asyncio::loop {
 
@@ -31,7 +32,13 @@ void signal_table::add(int number, action act, void* context, void (*release)(vo
     release(context);
     throw std::runtime_error("signal handlers are installed in the main thread");
   }
-  auto* e = new entry;
+  entry* e = nullptr;
+  try {
+    e = new entry;
+  } catch (...) {
+    release(context);
+    throw;
+  }
   e->table = this;
   e->number = number;
   e->act = act;
@@ -39,11 +46,7 @@ void signal_table::add(int number, action act, void* context, void (*release)(vo
   e->release = release;
   e->done = &signal_table::run;
   const auto old = entries_.find(number);
-  if (old != entries_.end()) {
-    end(old->second);
-    old->second = e;
-    return;
-  }
+  if (old != entries_.end()) return end(std::exchange(old->second, e));
   try {
     entries_.emplace(number, e);
     kernel::watch_signal(number, loop_.box().wake_fd());
@@ -58,10 +61,11 @@ void signal_table::add(int number, action act, void* context, void (*release)(vo
 bool signal_table::remove(int number) noexcept {
   const auto at = entries_.find(number);
   if (at == entries_.end()) return false;
-  kernel::unwatch_signal(number);
-  end(at->second);
+  entry* const e = at->second;
   entries_.erase(at);
+  kernel::unwatch_signal(number);
   if (entries_.empty()) loop_.set_signal_look(nullptr, nullptr);
+  end(e);
   return true;
 }
 
@@ -69,6 +73,8 @@ void signal_table::remove_all() noexcept {
   while (!entries_.empty()) remove(entries_.begin()->first);
 }
 
+// The last thing that a change of the table does: what is released may be a closure whose destructor adds and removes
+// signal handlers.
 void signal_table::end(entry* e) noexcept {
   e->removed = true;
   if (e->queued) return;

@@ -69,10 +69,7 @@ void server_core::loop_closes(detail::close_hook* self) noexcept {
   me->abort_clients();
 }
 
-void server_core::check_thread(const char* call) const {
-  if (!home_.owned_here() && !home_.closed())
-    throw std::runtime_error(std::string(call) + ": called from a thread that does not run the server's loop");
-}
+void server_core::check_thread(const char* call) const { home_.box().check_thread(call); }
 
 void server_core::start() {
   if (closed_) throw std::runtime_error("the server is closed");

@@ -33,8 +33,10 @@ stream_core::~stream_core() {
 }
 
 void stream_core::check_thread(const char* call) const {
-  if (box_ != nullptr && !box_->owned_here() && !box_->closed())
-    throw std::runtime_error(std::string(call) + ": called from a thread that does not run the stream's loop");
+  if (box_ != nullptr)
+    box_->check_thread(call);
+  else
+    bond_.check_thread(call);
 }
 
 // ---- reading
@@ -48,11 +50,25 @@ bool stream_core::fetch(const char* call, std::size_t wanted) {
   std::string_view bytes;
   const std::size_t asked = std::clamp(std::max(wanted, 2 * std::min(limit_, most_asked)), least_asked, most_asked);
   switch (channel_->read(asked, bytes)) {
-    case io::read_state::bytes: input_.append(bytes); return true;
+    case io::read_state::bytes: keep(bytes); return true;
     case io::read_state::end: eof_ = true; return true;
     case io::read_state::later: break;
   }
   return false;
+}
+
+void stream_core::keep(std::string_view bytes) {
+  try {
+    input_.append(bytes);
+  } catch (...) {
+    lose_input();
+    throw;
+  }
+}
+
+line_wait stream_core::wait_for_data() noexcept {
+  if (box_ == nullptr) bond_.bind_here();
+  return line_wait(data_line_);
 }
 
 bool stream_core::used_up_its_turn() noexcept {
@@ -94,6 +110,7 @@ void stream_core::set_error(std::exception_ptr error) noexcept {
 
 // The target belongs to a read only as long as it waits: one that was woken, or cancelled, takes from the buffer.
 void stream_core::received(std::string_view bytes) noexcept {
+  if (input_lost_) return;
   if (target_ != nullptr && !data_line_.empty() && input_.empty()) {
     const std::size_t n = std::min(bytes.size(), target_size_);
     std::memcpy(target_, bytes.data(), n);
@@ -102,10 +119,16 @@ void stream_core::received(std::string_view bytes) noexcept {
   }
   try {
     feed(bytes);
-  } catch (const std::bad_alloc&) {
-    set_error(std::current_exception());
-    channel_->abort();
+  } catch (...) {
+    lose_input();
   }
+}
+
+// There was no memory for what came. The stream ends before the hole, with the exception that is being handled.
+void stream_core::lose_input() noexcept {
+  input_lost_ = true;
+  set_error(std::current_exception());
+  channel_->abort();
 }
 
 void stream_core::received_eof() noexcept { feed_eof(); }
@@ -118,7 +141,7 @@ void stream_core::lost(std::exception_ptr error) noexcept {
   const core_ref alive = core_ref::share(this);
   lost_ = true;
   lost_error_ = error;
-  if (error == nullptr)
+  if (error == nullptr && !input_lost_)
     feed_eof();
   else if (error_ == nullptr)
     set_error(std::move(error));

@@ -49,7 +49,7 @@ class stream_core final : public io::counted, private io::channel_user {
   /// the channel for about `wanted` bytes. True: there is news (bytes, or the end). False: wait_for_data().
   /// Errors: std::runtime_error when another read waits.
   bool fetch(const char* call, std::size_t wanted);
-  line_wait wait_for_data() noexcept { return line_wait(data_line_); }
+  line_wait wait_for_data() noexcept;
   /// Reads that were satisfied at once, one after the other; true when it is time to let others run.
   bool used_up_its_turn() noexcept;
   void has_waited() noexcept { reads_at_once_ = 0; }
@@ -81,6 +81,8 @@ class stream_core final : public io::counted, private io::channel_user {
   void received_eof() noexcept override;
   void output_drained() noexcept override;
   void lost(std::exception_ptr error) noexcept override;
+  void keep(std::string_view bytes);
+  void lose_input() noexcept;
 
   io::ref<io::channel> channel_;  // stays after the loss: for peer()
   read_buffer input_;
@@ -91,6 +93,7 @@ class stream_core final : public io::counted, private io::channel_user {
   unsigned reads_at_once_ = 0;
   bool eof_ = false;
   bool lost_ = false;
+  bool input_lost_ = false;
   std::exception_ptr error_;
   std::exception_ptr lost_error_;
   wait_line data_line_;
@@ -98,6 +101,7 @@ class stream_core final : public io::counted, private io::channel_user {
   wait_line loss_line_;
   observer* observer_ = nullptr;
   detail::inbox* box_ = nullptr;  // fed by hand: none
+  detail::loop_bond bond_;        // fed by hand: of the loop whose task waits
 };
 
 using core_ref = io::ref<stream_core>;

@@ -23,7 +23,7 @@ constexpr time_point beginning = time_point() + std::chrono::hours(1000);
 class still_clock final : public clock_source {
  public:
   time_point now() noexcept override { return now_; }
-  void advance(timedelta by) noexcept { now_ = asyncio::detail::deadline_after(now_, by); }
+  void advance(timedelta by) noexcept { now_ = now_ + by; }
 
  private:
   time_point now_ = beginning;

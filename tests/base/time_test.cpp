@@ -59,17 +59,52 @@ TEST(Timedelta, is_ordered) {
   EXPECT_GT(timedelta(0s), timedelta(-1ns));
 }
 
-TEST(DeadlineAfter, saturates_at_both_ends_of_time) {
+TEST(Timedelta, is_added_subtracted_and_scaled) {
+  timedelta d = 2s;
+  EXPECT_EQ(d + 500ms, 2500ms);
+  EXPECT_EQ(500ms + d, 2500ms);
+  EXPECT_EQ(d - 500ms, 1500ms);
+  EXPECT_EQ(-d, -2s);
+  EXPECT_EQ(d * 3, 6s);
+  EXPECT_EQ(0.5 * d, 1s);
+  EXPECT_EQ(d / 4, 500ms);
+  d += 1s;
+  d *= 2;
+  d -= 4s;
+  d /= 2;
+  EXPECT_EQ(d, 1s);
+  EXPECT_EQ(timedelta(1500ms).total_seconds(), 1.5);
+  EXPECT_THROW(d * std::numeric_limits<double>::quiet_NaN(), std::invalid_argument);
+  EXPECT_EQ(d / 0.0, nanoseconds::max());
+}
+
+TEST(Timedelta, counts_nanoseconds_exactly_when_scaled_by_whole_numbers) {
+  constexpr nanoseconds odd(4'611'686'018'427'387'903);
+  EXPECT_EQ(timedelta(odd) * 1, odd);
+  EXPECT_EQ(timedelta(odd) / 1, odd);
+}
+
+TEST(Timedelta, stays_at_the_ends_of_its_range) {
+  EXPECT_EQ(timedelta(most) + 1ns, most);
+  EXPECT_EQ(timedelta(least) - 1ns, least);
+  EXPECT_EQ(timedelta(0s) - timedelta(least), most);
+  EXPECT_EQ(timedelta(-1ns) - timedelta(least), most);
+  EXPECT_EQ(-timedelta(least), most);
+  EXPECT_EQ(timedelta(most) * 2, most);
+  EXPECT_EQ(timedelta(most) * -2, least);
+}
+
+TEST(TimePoint, plus_a_timedelta_stays_at_the_ends_of_time) {
   const time_point now = time_point() + 1000h;
-  EXPECT_EQ(detail::deadline_after(now, 1s), now + 1s);
-  EXPECT_EQ(detail::deadline_after(now, -1s), now - 1s);
-  EXPECT_EQ(detail::deadline_after(now, timedelta(most)), time_point::max());
-  EXPECT_EQ(detail::deadline_after(time_point::max(), 1ns), time_point::max());
-  EXPECT_EQ(detail::deadline_after(time_point::max(), 0s), time_point::max());
-  EXPECT_EQ(detail::deadline_after(time_point::min(), -1ns), time_point::min());
-  EXPECT_EQ(detail::deadline_after(time_point::min(), timedelta(least)), time_point::min());
-  EXPECT_LT(detail::deadline_after(now, timedelta(least)), time_point());
-  EXPECT_EQ(detail::deadline_after(time_point::min(), timedelta(most)), time_point(nanoseconds(-1)));
+  EXPECT_EQ(now + timedelta(1s), now + 1s);
+  EXPECT_EQ(now - timedelta(1s), now - 1s);
+  EXPECT_EQ(now + timedelta(most), time_point::max());
+  EXPECT_EQ(time_point::max() + timedelta(1ns), time_point::max());
+  EXPECT_EQ(time_point::max() + timedelta(0s), time_point::max());
+  EXPECT_EQ(time_point::min() - timedelta(1ns), time_point::min());
+  EXPECT_EQ(time_point::min() + timedelta(least), time_point::min());
+  EXPECT_LT(now + timedelta(least), time_point());
+  EXPECT_EQ(time_point::min() + timedelta(most), time_point(nanoseconds(-1)));
 }
 
 }  // namespace

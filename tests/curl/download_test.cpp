@@ -6,6 +6,11 @@
 #include <memory>
 #include <vector>
 
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
 namespace {
 
 namespace curl = asyncio::curl;
@@ -66,6 +71,37 @@ TEST(Download, ReplacesTheFileThatWasThereOnlyWhenItIsComplete) {
     co_await server.stop();
   });
   EXPECT_EQ(folder.names(), std::set<std::string>{"file"});
+}
+
+TEST(Download, GoesBehindALinkAndLeavesIt) {
+  namespace fs = std::filesystem;
+  scratch_folder folder;
+  folder.put("old", "old");
+  fs::create_directory(folder / "sub");
+  fs::create_symlink("sub/over", folder / "link");
+  fs::create_symlink(folder / "new", folder / "sub/over");  // absolute, and nothing is there yet
+  fs::create_symlink("old", folder / "short");
+  fs::create_symlink("ring", folder / "ring");
+  fs::create_symlink("no/such/folder", folder / "astray");
+  fs::create_symlink("never", folder / "later");
+  asyncio::run([&]() -> asyncio::coroutine<> {
+    scripted_server server;
+    server["/file"] = ok("bytes");
+    co_await server.start();
+    co_await curl::download(server.url("/file"), folder / "link");
+    co_await curl::download(server.url("/file"), folder / "short");
+    const curl::transfer_error error = co_await failure_of(curl::download(server.url("/file"), folder / "ring"));
+    EXPECT_EQ(error.os_error(), std::errc::too_many_symbolic_link_levels);
+    const curl::transfer_error nowhere = co_await failure_of(curl::download(server.url("/file"), folder / "astray"));
+    EXPECT_EQ(nowhere.os_error(), std::errc::no_such_file_or_directory);
+    EXPECT_EQ(server.requests(), 2);
+    co_await failure_of(curl::download("http://no-such-host.invalid/file", folder / "later"));
+    co_await server.stop();
+  });
+  EXPECT_EQ(folder.content("new"), "bytes");
+  EXPECT_EQ(folder.content("old"), "bytes");
+  EXPECT_FALSE(fs::exists(folder / "never")) << "a failure leaves nothing";
+  for (const char* link : {"link", "sub/over", "short"}) EXPECT_TRUE(fs::is_symlink(folder / link)) << link;
 }
 
 TEST(Download, TakesItsArgumentsWithItInTheCall) {
@@ -373,6 +409,65 @@ TEST(DownloadError, TooLateAndTooSlowAreToldApart) {
     co_await server.stop();
   });
   EXPECT_TRUE(folder.names().empty());
+}
+
+TEST(DownloadError, WhatIsNoRegularFileIsNotReplaced) {
+  namespace fs = std::filesystem;
+  scratch_folder folder;
+  ASSERT_EQ(::mkfifo((folder / "fifo").c_str(), 0600), 0);
+  const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  (folder / "socket").copy(address.sun_path, sizeof address.sun_path - 1);
+  ASSERT_EQ(::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  ::close(socket);
+  fs::create_symlink("fifo", folder / "link");
+  fs::create_directory(folder / "folder");
+  fs::create_symlink("folder", folder / "away");
+  asyncio::run([&]() -> asyncio::coroutine<> {
+    scripted_server server;
+    server["/file"] = ok("bytes");
+    co_await server.start();
+    for (const char* name : {"fifo", "link", "socket"}) {
+      const curl::transfer_error error = co_await failure_of(curl::download(server.url("/file"), folder / name));
+      EXPECT_EQ(error.code(), curl::errc::cannot_write) << name;
+      EXPECT_EQ(error.os_error(), std::errc::file_exists) << name;
+      EXPECT_EQ(error.reason(), "cannot replace " + folder / name + ", which is not a regular file: File exists");
+    }
+    for (const char* name : {"folder", "away"}) {
+      const curl::transfer_error error = co_await failure_of(curl::download(server.url("/file"), folder / name));
+      EXPECT_EQ(error.os_error(), std::errc::is_a_directory) << name;
+    }
+    EXPECT_EQ(server.requests(), 0);
+    co_await server.stop();
+  });
+  EXPECT_TRUE(fs::is_fifo(folder / "fifo"));
+  EXPECT_TRUE(fs::is_socket(folder / "socket"));
+  EXPECT_TRUE(fs::is_symlink(folder / "link"));
+}
+
+TEST(DownloadError, TextsWithControlCharactersAreNotSent) {
+  using namespace std::string_view_literals;
+  scratch_folder folder;
+  asyncio::run([&]() -> asyncio::coroutine<> {
+    scripted_server server;
+    server["/file"] = ok("bytes");
+    co_await server.start();
+    for (const std::string_view bad : {"\r\nX-Injected: yes"sv, "\n"sv, "\0"sv, "\t"sv, "\x1b"sv, "\x7f"sv}) {
+      const std::string url = server.url("/file");
+      const std::string agent = std::string("x").append(bad);
+      EXPECT_THROW((void)curl::download(url, folder / "file", {.user_agent = agent}), std::invalid_argument);
+      const std::string bad_url = server.url("/file").append(bad);
+      const curl::transfer_error error = co_await failure_of(curl::download(bad_url, folder / "file"));
+      EXPECT_EQ(error.code(), curl::errc::bad_address);
+    }
+    EXPECT_THROW((void)curl::download(server.url("/file"), folder / "file", {.ca_file = "/x\0y"sv}),
+                 std::invalid_argument);
+    EXPECT_EQ(server.requests(), 0);
+    co_await curl::download(server.url("/file"), folder / "file", {.user_agent = "Gru\xc3\x9f (1.0)"});
+    EXPECT_NE(server.head().find("User-Agent: Gru\xc3\x9f (1.0)\r\n"), std::string::npos);
+    co_await server.stop();
+  });
 }
 
 TEST(DownloadError, AFileThatCannotBeCreated) {

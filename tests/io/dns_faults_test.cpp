@@ -9,6 +9,9 @@
 #include <stdexcept>
 #include <vector>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 namespace {
 
 using namespace io_test;
@@ -106,6 +109,25 @@ TEST_F(Lookup, EndsUnheardWhenItsLoopIsClosed) {
   start(later, "host");
   ASSERT_TRUE(until(later));
   for (const auto& a : answers) EXPECT_EQ(a->times, 0);
+}
+
+TEST_F(Lookup, IsAnsweredInAForkedChildToo) {
+  names.add("name.test", {"127.0.0.1"});
+  io::ref<answer> here, there;
+  start(here, "name.test");
+  ASSERT_TRUE(until(here)) << "now the resolver's threads are there";
+  const pid_t child = ::fork();
+  if (child == 0) {
+    // The parent's loop is the parent's.
+    const auto own = make_loop();
+    there = io::ref<answer>::adopt(new answer);
+    io::lookup::start(*own, {"name.test", 80, asyncio::address_family::unspecified, false}, &answer::take, there.get(),
+                      there.get());
+    ::_exit(run_until(*own, [&] { return there->times > 0; }) && there->addresses.size() == 1 ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
 }
 
 TEST(CheckQuery, RefusesWhatCannotBeAHostName) {  // S2 of the security list

@@ -69,6 +69,73 @@ TEST_F(TransportFaults, DeliversTheLastInputWhenSendingFails) {
   EXPECT_EQ(text_of(user.error), "cannot send: Broken pipe");
 }
 
+/// Runs a function in the batch that a peer's write begins, before everything that it makes ready after that.
+struct trap : asyncio::kernel::io_op {
+  explicit trap(asyncio::loop::loop& l) : owner(l) {
+    kind = asyncio::kernel::io_kind::readable;
+    fd = pair.a;
+    done = [](asyncio::detail::op* self) noexcept {
+      static_cast<trap*>(static_cast<asyncio::kernel::io_op*>(self))->then();
+    };
+    EXPECT_FALSE(l.start(*this));
+  }
+  void spring() { EXPECT_EQ(::send(pair.b, "!", 1, 0), 1); }
+
+  asyncio::loop::loop& owner;
+  test::socket_pair pair;
+  std::function<void()> then;
+};
+
+TEST_F(TransportFaults, DeliverInputInOrderWhenSendingFailsWhileSomeOfItIsOnItsWay) {
+  test::socket_pair pair;  // of AF_UNIX: a short read leaves more to read
+  const auto send = [&](std::string_view text) { EXPECT_GT(::send(pair.b, text.data(), text.size(), 0), 0); };
+  const socket_address peer = io::local_address(pair.a);
+  io::ref<io::channel> local = io::stream_transport::make(*loop, io::unique_fd(std::exchange(pair.a, -1)), peer);
+  local->set_user(&user);
+  std::string_view bytes;
+  ASSERT_EQ(local->read(100, bytes), io::read_state::later);
+  run_turns(*loop, 2);
+  trap before(*loop);
+  before.then = [&] {
+    send("world");
+    pair.close_b();
+    local->write(std::string(100'000, 'x'));
+    local->flush();
+  };
+  before.spring();
+  send("hello ");
+  ASSERT_TRUE(until([&] { return user.losses > 0; }));
+  EXPECT_EQ(user.input, "hello world");
+  EXPECT_EQ(code_of(user.error), EPIPE);
+}
+
+TEST_F(TransportFaults, DeliverNothingAfterInputThatClosingHasDropped) {
+  std::string_view bytes;
+  ASSERT_EQ(channel->read(100, bytes), io::read_state::later);
+  const std::string block(256 * 1024, 's');
+  while (channel->buffered() == 0) {
+    channel->write(std::string_view(block));
+    channel->flush();
+  }
+  run_turns(*loop, 2);
+  trap before(*loop);
+  bool closed = false;
+  before.then = [&] {
+    channel->close();
+    closed = true;
+  };
+  before.spring();
+  ends.put("not wanted any more");
+  ASSERT_TRUE(until([&] { return closed; }));
+  run_turns(*loop, 2);
+  ends.put("and this neither");
+  faults.fail<&table::send>(EPIPE);
+  faults.fail<&table::sendmsg>(EPIPE);
+  (void)ends.get();
+  ASSERT_TRUE(until([&] { return user.losses > 0; }));
+  EXPECT_EQ(user.input, "");
+}
+
 TEST_F(TransportFaults, IsLostWhenReceivingFails) {
   std::string_view bytes;
   faults.fail<&table::recv>(ETIMEDOUT);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "kernel/kernel_test.hpp"
 
+#include <climits>
 #include <thread>
 
 #include <fcntl.h>
@@ -11,6 +12,14 @@ namespace {
 using namespace kernel_test;
 
 class EpollKernel : public epoll_fixture {};
+
+TEST_F(EpollKernel, RefusesANumberThatIsNoDescriptorHoweverLargeItIs) {
+  for (const io_kind kind : {io_kind::readable, io_kind::recv}) {
+    recorded_op request(kind, INT_MAX);
+    ASSERT_TRUE(kernel->start(request));
+    EXPECT_EQ(request.result, -EBADF) << "and asks for no memory for it";
+  }
+}
 
 TEST_F(EpollKernel, FinishesAReadAtOnceWhenBytesAreThere) {
   tcp_pair pair;
@@ -407,6 +416,25 @@ TEST_F(EpollWatch, ServesADescriptorThatWasClosedAndOpenedAnewWithoutAWord) {
     EXPECT_EQ(turn(), 1);
     EXPECT_EQ(readable.times_done, 2);
   }
+}
+
+TEST_F(EpollWatch, OfADescriptorThatWasClosedGivesWayToAnOwnerOfItsNumber) {
+  test::socket_pair pair, fresh;
+  recorded_op readable(io_kind::readable, pair.a), writable(io_kind::writable, pair.a);
+  fill(pair.a);
+  ASSERT_FALSE(kernel->start(readable));
+  ASSERT_FALSE(kernel->start(writable));
+  ASSERT_EQ(::dup2(fresh.a, pair.a), pair.a) << "closed, and its number another's";
+  recorded_op read(io_kind::recv, pair.a);
+  ASSERT_FALSE(kernel->start(read)) << read.result;
+  EXPECT_EQ(turn(0s), 2);
+  EXPECT_EQ(readable.result, -ECANCELED);
+  EXPECT_EQ(writable.result, -ECANCELED);
+  put(fresh.b, "new");
+  EXPECT_EQ(turn(), 1);
+  EXPECT_EQ(read.bytes, "new");
+  EXPECT_EQ(kernel->in_flight(), 0u);
+  kernel->forget(pair.a);
 }
 
 TEST_F(EpollWatch, RefusesARegularFile) {

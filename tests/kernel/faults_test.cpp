@@ -90,6 +90,21 @@ TEST_F(EpollFaults, WaitsInMillisecondsWhereNanosecondsAreUnknown) {
   }
 }
 
+TEST_F(EpollFaults, AsksWhetherADescriptorIsOpenOnlyWhenItIsBeyondAllEarlierOnes) {
+  test::socket_pair pair;
+  const int high = ::fcntl(pair.a, F_DUPFD_CLOEXEC, 100);
+  sys_faults faults;
+  faults.watch<&sys::table::get_status_flags>();
+  for (const int fd : {high, high, pair.a, pair.b}) {
+    recorded_op readable(io_kind::readable, fd);
+    ASSERT_FALSE(kernel->start(readable));
+    kernel->cancel(readable);
+    EXPECT_EQ(turn(0s), 1);
+  }
+  EXPECT_EQ(faults.count<&sys::table::get_status_flags>(), 1);
+  ::close(high);
+}
+
 TEST_F(EpollFaults, DoesNotAskTwiceAfterAShortRead) {
   tcp_pair pair;
   put(pair.b, "short");

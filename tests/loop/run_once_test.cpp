@@ -245,6 +245,42 @@ TEST_F(RunOnce, an_interrupt_leaves_the_batch_and_keeps_the_rest_ready) {
   EXPECT_EQ(happened, (lines{"a", "b", "timer"}));
 }
 
+// What a completion points to is written over by the next wait.
+TEST_F(RunOnce, the_kernel_is_not_asked_again_before_all_that_it_finished_has_run) {
+  calling<kernel::io_op> first([this] { loop_->interrupt(); }), second([this] { happened.push_back("second"); });
+  calling<kernel::io_op> never([] {});
+  for (auto* request : {&first, &second, &never}) ASSERT_FALSE(loop_->start(*request));
+  kernel_.on_wait = [&](op_queue& finished, bool) {
+    happened.push_back("wait");
+    if (happened.size() > 1) return;
+    backend_->finish(first, finished);
+    backend_->finish(second, finished);
+  };
+  EXPECT_EQ(run(), run_end::interrupted);
+  EXPECT_EQ(happened, (lines{"wait"}));
+  clock_.time += 1s;  // high time to ask
+  turn();
+  EXPECT_EQ(happened, (lines{"wait", "second"}));
+  turn();
+  EXPECT_EQ(happened, (lines{"wait", "second", "wait"}));
+  loop_->close();
+}
+
+TEST_F(RunOnce, closing_too_runs_what_is_finished_before_it_asks_the_kernel_again) {
+  calling<kernel::io_op> first([this] { loop_->interrupt(); }), second([this] { happened.push_back("second"); });
+  calling<kernel::io_op> never([this] { happened.push_back("cancelled"); });
+  for (auto* request : {&first, &second, &never}) ASSERT_FALSE(loop_->start(*request));
+  kernel_.on_wait = [&](op_queue& finished, bool) {
+    happened.push_back("wait");
+    if (happened.size() > 1) return;
+    backend_->finish(first, finished);
+    backend_->finish(second, finished);
+  };
+  EXPECT_EQ(run(), run_end::interrupted);
+  loop_->close();
+  EXPECT_EQ(happened, (lines{"wait", "second", "wait", "cancelled"}));
+}
+
 TEST_F(RunOnce, an_interrupt_from_a_timer_keeps_the_other_timers_due) {
   timer_call(clock_.time, [this] { loop_->interrupt(); });
   timer(clock_.time, "second");

@@ -71,10 +71,10 @@ def run(program, expected, status):
                 return "it ended, and should wait"
             process.send_signal(signal.SIGINT)
             try:
-                process.wait(SECONDS_TO_STOP)
+                code = process.wait(SECONDS_TO_STOP)
             except subprocess.TimeoutExpired:
                 return f"it did not stop within {SECONDS_TO_STOP} s of SIGINT"
-            return None
+            return None if code == 130 else f"SIGINT ended it with status {code} instead of 130"
         code = process.wait(max(0.1, deadline - time.monotonic()))
         return None if code == status else f"it ended with status {code} instead of {status}"
     except subprocess.TimeoutExpired:

@@ -251,6 +251,13 @@ TEST(AsOutcome, returns_a_value_or_an_exception_instead_of_throwing) {
 TEST(AsOutcome, of_handles_and_move_only_values) {
   testing::run([]() -> coroutine<> {
     task<int> t = create_task(sleep(1s, 5));
+    const auto asked_and_left = [] {
+      task<int> mine = create_task(sleep(1s, 3));
+      return create_task(as_outcome(mine));
+    };
+    const task<outcome<int>> asked = asked_and_left();
+    const outcome<int> kept = co_await asked;
+    EXPECT_EQ(kept.value(), 3) << "the handle is kept, not referred to";
     const outcome<int> a = co_await as_outcome(t);
     const outcome<int> b = co_await as_outcome(t);
     EXPECT_EQ(a.value() + b.value(), 10);

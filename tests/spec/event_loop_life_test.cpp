@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <memory>
 #include <thread>
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace asyncio::spec {
@@ -125,6 +126,18 @@ TEST(RunUntilComplete, a_loop_that_is_stopped_first_is_an_error) {
             "runtime_error(the event loop was stopped before the future was done)");
   never.set_result();
   loop->run_until_complete(never);
+}
+
+TEST(RunUntilComplete, waits_for_the_future_it_was_given_whatever_becomes_of_the_callers_handle) {
+  auto loop = new_event_loop();
+  future<int> named(*loop);
+  loop->call_soon([&] {
+    const future<int> first = named;
+    named = future<int>(*loop);
+    loop->call_soon([first] { first.set_result(1); });
+  });
+  EXPECT_EQ(loop->run_until_complete(named), 1);
+  EXPECT_FALSE(named.done());
 }
 
 // A closure is where its captures are: it outlives whatever it started.
@@ -449,6 +462,68 @@ TEST(RunningLoop, get_event_loop_is_the_running_one_else_the_one_that_was_named)
   std::thread([] { EXPECT_EQ(get_event_loop(), nullptr); }).join();
   named.reset();
   EXPECT_EQ(get_event_loop(), nullptr);
+}
+
+/// Forks inside a coroutine; what the child says by its exit status, 0 for all well.
+template <class Child>
+int status_of_child(Child child) {
+  const pid_t pid = ::fork();
+  if (pid == 0) ::_exit(child());
+  int status = -1;
+  ::waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+// S22
+TEST(Fork, a_child_has_no_running_loop_and_no_task_and_may_run_one_of_its_own) {
+  testing::run([]() -> coroutine<> {
+    EXPECT_EQ(status_of_child([] {
+                if (thrown_by([] { (void)get_running_loop(); }) == "nothing") return 1;
+                if (current_task()) return 2;
+                return run(sleep(1ms, 5)) == 5 ? 0 : 3;
+              }),
+              0);
+    co_await sleep(1s);
+  });
+}
+
+// S22: what the child does with its parent's loop is refused, and the parent does not feel it.
+TEST(Fork, a_child_may_not_use_its_parents_loop_and_the_parents_goes_on) {
+  run([]() -> coroutine<> {
+    auto& loop = get_running_loop();
+    int ends[2];
+    EXPECT_EQ(::pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
+    const int from = ends[0];
+    bool called = false;
+    future<> seen;
+    loop.add_reader(from, [&] {
+      called = true;
+      loop.remove_reader(from);
+      seen.set_result();
+    });
+    const timer_handle timer = loop.call_later(1h, [] {});
+    const task<> other = create_task(sleep(0s));
+    co_await sleep(0s);
+    const int status = status_of_child([&] {
+      int n = 0;
+      for (const std::string& error :
+           {thrown_by([&] { loop.call_soon([] {}); }), thrown_by([&] { loop.call_later(1s, [] {}); }),
+            thrown_by([&] { loop.stop(); }), thrown_by([&] { loop.remove_reader(from); }),
+            thrown_by([&] { loop.run_forever(); }), thrown_by([&] { loop.run_once(0s); }),
+            thrown_by([&] { loop.close(); }), thrown_by([&] { loop.create_task(sleep(1s)); }),
+            thrown_by([&] { seen.set_result(); }), thrown_by([&] { (void)all_tasks(loop); })}) {
+        ++n;
+        if (error == "nothing") return n;
+      }
+      return 0;
+    });
+    EXPECT_EQ(status, 0) << "the number of the call that was not refused";
+    EXPECT_EQ(::write(ends[1], "x", 1), 1);
+    co_await seen;
+    EXPECT_TRUE(called);
+    ::close(ends[0]);
+    ::close(ends[1]);
+  });
 }
 
 // S48

@@ -2,6 +2,7 @@
 #include "spec/spec.hpp"
 
 #include <memory>
+#include <pthread.h>
 #include <ranges>
 #include <tuple>
 #include <variant>
@@ -411,6 +412,101 @@ TEST(Gather, that_would_end_in_the_next_turn_leaves_nothing_behind_when_the_loop
     EXPECT_TRUE(a.done());
   }
   testing::ledger::now().check_nothing_left_since(before);
+}
+
+TEST(Gather, a_hundred_thousand_in_each_other_can_be_cancelled) {
+  testing::run([]() -> coroutine<> {
+    future<> innermost;
+    future<> outermost = innermost;
+    for (int i = 0; i < 100'000; ++i) outermost = gather(std::vector<future<>>(1, outermost));
+    EXPECT_TRUE(outermost.cancel("enough"));
+    EXPECT_TRUE(innermost.cancelled());
+    std::string end = co_await ending(outermost);
+    EXPECT_EQ(end, "cancelled_error(enough)");
+  });
+}
+
+/// Runs f in a thread whose stack holds but a few thousand calls in each other.
+void on_a_small_stack(void (*f)()) {
+  pthread_attr_t attributes;
+  ASSERT_EQ(::pthread_attr_init(&attributes), 0);
+  ASSERT_EQ(::pthread_attr_setstacksize(&attributes, 512 * 1024), 0);
+  pthread_t thread;
+  const auto call = [](void* g) -> void* {
+    reinterpret_cast<void (*)()>(g)();
+    return nullptr;
+  };
+  ASSERT_EQ(::pthread_create(&thread, &attributes, call, reinterpret_cast<void*>(f)), 0);
+  ::pthread_join(thread, nullptr);
+  ::pthread_attr_destroy(&attributes);
+}
+
+TEST(Gather, cancelling_tasks_that_gather_each_other_needs_no_stack) {
+  on_a_small_stack([] {
+    testing::run([]() -> coroutine<> {
+      constexpr int depth = 5'000;
+      int cancelled = 0;
+      const auto gathers = [&cancelled](task<> inner) -> coroutine<> {
+        try {
+          co_await gather(std::move(inner));
+        } catch (const cancelled_error&) {
+          ++cancelled;
+          throw;
+        }
+      };
+      auto innermost = create_task(sleep(1h));
+      auto outermost = innermost;
+      for (int i = 0; i < depth; ++i) outermost = create_task(gathers, std::move(outermost));
+      co_await sleep(0s);
+      EXPECT_TRUE(outermost.cancel("enough"));
+      std::string end = co_await ending(outermost);
+      EXPECT_EQ(end, "cancelled_error(enough)");
+      EXPECT_TRUE(innermost.cancelled());
+      EXPECT_EQ(cancelled, depth);
+    });
+  });
+}
+
+TEST(Gather, a_request_goes_through_gathers_of_gathers_in_the_order_of_the_arguments) {
+  testing::run([]() -> coroutine<> {
+    journal happened;
+    const auto waits = [&happened](std::string name) -> coroutine<> {
+      try {
+        co_await sleep(1h);
+      } catch (const cancelled_error& e) {
+        happened(name + " " + e.message());
+        throw;
+      }
+    };
+    future<> plain;
+    auto done = create_task(sleep(0s));
+    auto left = gather(waits("a"), gather(waits("b"), plain), waits("c"));
+    const auto waits_for_a_gather = [&]() -> coroutine<> { co_await gather(waits("d"), done, waits("e")); };
+    auto all = gather(left, waits_for_a_gather(), waits("f"));
+    co_await settle();
+    EXPECT_TRUE(all.cancel("now"));
+    EXPECT_TRUE(plain.cancelled());
+    std::string end = co_await ending(all);
+    EXPECT_EQ(end, "cancelled_error(now)");
+    co_await settle();
+    EXPECT_EQ(happened.seen(), (lines{"a now", "b now", "c now", "d now", "e now", "f now"}));
+    EXPECT_FALSE(all.cancel());
+    EXPECT_TRUE(left.done());
+    (void)left.exception();
+  });
+}
+
+TEST(Gather, that_is_pending_when_its_loop_is_closed_ends_as_cancelled) {
+  auto loop = new_event_loop();
+  future<int> a(*loop);
+  auto inner = gather(a);
+  auto outer = gather(inner, a);
+  EXPECT_FALSE(outer.done());
+  loop->close();
+  EXPECT_TRUE(inner.cancelled());
+  EXPECT_TRUE(outer.cancelled());
+  EXPECT_FALSE(outer.cancel());
+  EXPECT_EQ(thrown_by([&] { (void)outer.result(); }), "cancelled_error");
 }
 
 }  // namespace

@@ -410,5 +410,21 @@ TEST(Barrier, is_a_context_manager) {
   });
 }
 
+TEST(Lock, a_guard_that_goes_after_a_release_by_hand_is_reported) {
+  testing::run([]() -> coroutine<> {
+    lines reported;
+    get_running_loop().set_exception_handler([&](event_loop&, const exception_context& context) {
+      reported.push_back(name_of(context.exception));
+    });
+    lock l;
+    {
+      auto guard = co_await l.scoped();
+      l.release();
+    }
+    EXPECT_EQ(reported, (lines{"runtime_error(the lock is not acquired)"}));
+    EXPECT_FALSE(l.locked());
+  });
+}
+
 }  // namespace
 }  // namespace asyncio::spec

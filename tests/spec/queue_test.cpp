@@ -466,5 +466,124 @@ TEST(Queue, items_in_are_items_out_whoever_is_cancelled) {
   }
 }
 
+/// An item whose copies, which stand in for its moves, fail when they are told to.
+struct fragile {
+  static inline int good_copies = -1;  // how many succeed still; -1: all
+  static inline int alive = 0;
+  int value;
+  fragile(int v = 0) : value(v) { ++alive; }
+  fragile(const fragile& other) : value(other.value) {
+    if (good_copies == 0) throw std::runtime_error("copy");
+    if (good_copies > 0) --good_copies;
+    ++alive;
+  }
+  fragile& operator=(const fragile& other) {
+    fragile copy(other);
+    value = copy.value;
+    return *this;
+  }
+  ~fragile() { --alive; }
+  friend bool operator<(const fragile& a, const fragile& b) { return a.value < b.value; }
+};
+
+/// Has action(queue) fail at each copy that it makes, and succeed at last; after each failure the queue is as before.
+template <class Queue, class Action>
+int survives_failing(std::vector<int> values, Action action) {
+  for (int n = 0;; ++n) {
+    {
+      Queue q;
+      for (const int v : values) q.put_nowait(v);
+      fragile::good_copies = n;
+      const std::string thrown = thrown_by([&] { action(q); });
+      fragile::good_copies = -1;
+      if (thrown == "nothing") return n;
+      EXPECT_EQ(thrown, "runtime_error(copy)");
+      EXPECT_EQ(q.qsize(), values.size()) << "at copy " << n;
+      std::vector<int> left;
+      while (auto item = q.try_get()) left.push_back(item->value);
+      EXPECT_EQ(left, values) << "at copy " << n;
+    }
+    EXPECT_EQ(fragile::alive, 0) << "at copy " << n;
+  }
+}
+
+TEST(Queue, an_item_that_cannot_be_copied_in_or_out_changes_nothing) {
+  const std::vector<int> full_ring{1, 2, 3, 4, 5, 6, 7, 8};  // the next one makes it grow
+  EXPECT_GT(survives_failing<queue<fragile>>(full_ring, [](auto& q) { q.put_nowait(9); }), 8);
+  EXPECT_GT(survives_failing<queue<fragile>>(full_ring, [](auto& q) { (void)q.get_nowait(); }), 0);
+  EXPECT_GT(survives_failing<lifo_queue<fragile>>({1}, [](auto& q) { (void)q.get_nowait(); }), 0);
+}
+
+TEST(PriorityQueue, an_item_that_cannot_be_copied_in_or_out_changes_nothing) {
+  const std::vector<int> sorted{1, 2, 3, 4, 5, 6, 7, 8};
+  EXPECT_GT(survives_failing<priority_queue<fragile>>(sorted, [](auto& q) { q.put_nowait(0); }), 0);
+  EXPECT_GT(survives_failing<priority_queue<fragile>>(sorted, [](auto& q) { (void)q.get_nowait(); }), 0);
+}
+
+TEST(PriorityQueue, a_comparison_that_throws_changes_nothing) {
+  static int good_comparisons;
+  struct less {
+    bool operator()(int a, int b) const {
+      if (good_comparisons == 0) throw std::runtime_error("comparison");
+      if (good_comparisons > 0) --good_comparisons;
+      return a < b;
+    }
+  };
+  for (const bool puts : {true, false}) {
+    for (int n = 0;; ++n) {
+      good_comparisons = -1;
+      priority_queue<int, less> q;
+      for (const int v : {5, 3, 8, 1, 7, 2, 6, 4}) q.put_nowait(v);
+      good_comparisons = n;
+      const std::string thrown = thrown_by([&] { puts ? q.put_nowait(0) : (void)q.get_nowait(); });
+      good_comparisons = -1;
+      std::vector<int> left;
+      while (auto item = q.try_get()) left.push_back(*item);
+      if (thrown == "nothing") break;
+      EXPECT_EQ(left, (std::vector<int>{1, 2, 3, 4, 5, 6, 7, 8})) << "at comparison " << n;
+    }
+  }
+}
+
+TEST(Queue, a_place_that_a_putter_could_not_use_goes_to_the_next_one) {
+  testing::run([]() -> coroutine<> {
+    queue<fragile> q(1);
+    q.put_nowait(0);
+    const auto put = [&q](int v) -> coroutine<> { co_await q.put(v); };
+    auto first = create_task(put, 1), second = create_task(put, 2);
+    co_await settle();
+    (void)q.get_nowait();
+    fragile::good_copies = 0;
+    co_await sleep(0s);
+    fragile::good_copies = -1;
+    co_await settle();
+    EXPECT_EQ(name_of(first.exception()), "runtime_error(copy)");
+    EXPECT_TRUE(second.done());
+    EXPECT_EQ(q.get_nowait().value, 2);
+  });
+}
+
+TEST(Queue, an_item_that_a_getter_could_not_take_goes_to_the_next_one) {
+  testing::run([]() -> coroutine<> {
+    queue<fragile> q;
+    int got = 0;
+    const auto get = [&]() -> coroutine<> {
+      const fragile item = co_await q.get();
+      got = item.value;
+    };
+    auto first = create_task(get), second = create_task(get);
+    co_await settle();
+    q.put_nowait(7);
+    fragile::good_copies = 0;
+    co_await sleep(0s);
+    fragile::good_copies = -1;
+    co_await settle();
+    EXPECT_EQ(name_of(first.exception()), "runtime_error(copy)");
+    EXPECT_TRUE(second.done());
+    EXPECT_EQ(got, 7);
+    second.cancel();
+  });
+}
+
 }  // namespace
 }  // namespace asyncio::spec

@@ -76,6 +76,17 @@ TEST(Run, the_closure_lives_as_long_as_main) {
   EXPECT_EQ(owned.use_count(), 1);
 }
 
+TEST(Run, a_value_that_somebody_else_has_a_handle_of_is_copied) {
+  any_task saved;
+  const auto main = [&]() -> coroutine<std::string> {
+    saved = current_task();
+    co_await sleep(0s);
+    co_return std::string(40, 'a');
+  };
+  EXPECT_EQ(run(main), std::string(40, 'a'));
+  EXPECT_EQ(saved.as<std::string>()->result(), std::string(40, 'a'));
+}
+
 // S41
 TEST(Run, cancels_what_is_left_once_and_waits_for_it) {
   journal happened;

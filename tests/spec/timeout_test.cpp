@@ -374,5 +374,18 @@ TEST(MoveOn, no_limit_at_all_waits_for_ever_and_none_at_all_not_even_for_a_yield
   });
 }
 
+TEST(Timeout, that_was_not_entered_cannot_be_left_and_one_is_left_once) {
+  testing::run([]() -> coroutine<> {
+    timeout t(1s);
+    EXPECT_EQ(thrown_by([&] { t.exit(nullptr); }), "runtime_error(timeout has not been entered)");
+    t.enter();
+    timeout moved = std::move(t);
+    EXPECT_EQ(thrown_by([&] { t.exit(nullptr); }), "runtime_error(timeout has not been entered)");
+    moved.exit(nullptr);
+    EXPECT_EQ(thrown_by([&] { moved.exit(nullptr); }), "runtime_error(timeout has already been left)");
+    co_return;
+  });
+}
+
 }  // namespace
 }  // namespace asyncio::spec

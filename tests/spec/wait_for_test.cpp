@@ -263,5 +263,29 @@ TEST(WaitFor, a_move_only_value_of_a_task) {
   });
 }
 
+coroutine<int> users_own() { co_return 1; }
+
+TEST(WaitFor, no_time_at_all_refuses_a_coroutine_that_was_moved_from) {
+  auto moved = users_own();
+  auto c = std::move(moved);
+  EXPECT_EQ(thrown_by([&] { (void)asyncio::wait_for(std::move(moved), 0s); }),
+            "runtime_error(cannot reuse an already awaited coroutine)");
+  EXPECT_EQ(testing::run([&]() -> coroutine<int> { co_return co_await std::move(c); }), 1);
+}
+
+// S115
+TEST(WaitFor, with_no_time_at_all_that_is_dropped_names_the_coroutine_that_never_ran) {
+  log_watch log;
+  (void)asyncio::wait_for(users_own(), 0s);
+  const lines seen = log.taken();
+  ASSERT_EQ(seen.size(), 1u);
+  EXPECT_TRUE(contains(seen[0], "users_own' was never awaited (")) << seen[0];
+  testing::run([]() -> coroutine<> {
+    std::string end = co_await ending(asyncio::wait_for(users_own(), 0s));
+    EXPECT_EQ(end, "timeout_error");
+  });
+  EXPECT_EQ(log.taken(), lines{});
+}
+
 }  // namespace
 }  // namespace asyncio::spec

@@ -357,5 +357,63 @@ TEST(AsCompleted, an_iterator_may_be_dropped_at_any_time_and_may_outlive_its_loo
   kept_finished.reset();
 }
 
+TEST(Wait, the_same_one_several_times_counts_once) {
+  testing::run([]() -> coroutine<> {
+    auto ends = create_task(after(1s, 1));
+    auto goes_on = create_task(after(1h, 2));
+    wait_options limit{.timeout = 5s};
+    std::vector<task<int>> all(5, ends);
+    all[0] = all[2] = goes_on;
+    auto first = co_await asyncio::wait(all, limit);
+    EXPECT_EQ(first.done, std::vector<task<int>>(1, ends));
+    EXPECT_EQ(first.pending, std::vector<task<int>>(1, goes_on));
+    auto second = co_await asyncio::wait(std::vector<task<int>>(2, ends), limit);
+    EXPECT_EQ(second.done, std::vector<task<int>>(1, ends));
+    EXPECT_TRUE(second.pending.empty());
+    goes_on.cancel();
+  });
+}
+
+TEST(AsCompleted, an_iterator_that_was_moved_from_is_refused) {
+  testing::run([]() -> coroutine<> {
+    std::vector<task<int>> tasks(1, create_task(after(1s, 1)));
+    auto old = as_completed(tasks);
+    auto it = std::move(old);
+    EXPECT_EQ(thrown_by([&] { (void)old.next(); }), "invalid_state_error");
+    auto first = co_await it.next();
+    EXPECT_TRUE(first == tasks[0]);
+  });
+}
+
+TEST(AsCompleted, an_iterator_may_be_moved_or_dropped_while_somebody_waits_for_its_next_one) {
+  testing::run([]() -> coroutine<> {
+    const auto wait_for_next = [](completions<future<int>>* it) -> coroutine<int> {
+      auto next = co_await it->next();
+      co_return next->result();
+    };
+    future<int> f, g;
+    std::optional<completions<future<int>>> dropped = as_completed(std::vector<future<int>>(1, f));
+    std::optional<completions<future<int>>> moved = as_completed(std::vector<future<int>>(1, f));
+    std::optional<completions<future<int>>> never = as_completed(std::vector<future<int>>(1, g));
+    auto a = create_task(wait_for_next, &*dropped);
+    auto b = create_task(wait_for_next, &*moved);
+    auto c = create_task(wait_for_next, &*never);
+    co_await settle();
+    dropped.reset();
+    never.reset();
+    completions<future<int>> elsewhere = std::move(*moved);
+    moved.reset();
+    c.cancel();
+    co_await settle();
+    f.set_result(3);
+    co_await settle();
+    EXPECT_TRUE(c.cancelled());
+    EXPECT_EQ(a.result(), 3);
+    EXPECT_EQ(b.result(), 3);
+    auto none_left = co_await elsewhere.next();
+    EXPECT_FALSE(none_left.has_value());
+  });
+}
+
 }  // namespace
 }  // namespace asyncio::spec

@@ -2,6 +2,7 @@
 // open_connection: S180–S183, S207.
 #include "streams/stream_test.hpp"
 
+#include <memory>
 #include <stdexcept>
 
 #include <fcntl.h>
@@ -116,6 +117,30 @@ TEST(OpenConnection, TakesOverAConnectedSocket) {
     first.writer.abort();
     co_await c.writer.aclose();
     co_await s.shutdown(1s);
+  });
+}
+
+TEST(OpenConnection, MayGetTheNumberOfADescriptorThatWasClosedUnderItsWatch) {
+  run_clean([]() -> coroutine<> {
+    event_loop& loop = get_running_loop();
+    test::socket_pair watched, fresh;
+    const auto called = std::make_shared<int>(0);
+    loop.add_reader(watched.a, [called] { ++*called; });
+    co_await sleep(0s);
+    const int number = watched.a;
+    watched.close_a();
+    EXPECT_EQ(::fcntl(fresh.a, F_DUPFD_CLOEXEC, number), number);
+    connection c = co_await open_connection("", 0, {.sock = number});
+    EXPECT_EQ(::send(fresh.b, "ping", 4, 0), 4);
+    std::string got = co_await c.reader.readexactly(4);
+    EXPECT_EQ(got, "ping");
+    co_await c.writer.write_all("pong");
+    EXPECT_EQ(*called, 0) << "nobody calls for a descriptor that is gone";
+    EXPECT_TRUE(loop.remove_reader(number));
+    EXPECT_EQ(::send(fresh.b, "again", 5, 0), 5);
+    got = co_await c.reader.readexactly(5);
+    EXPECT_EQ(got, "again");
+    co_await c.writer.aclose();
   });
 }
 

@@ -365,7 +365,7 @@ TEST(StreamWriter, RefusesAnotherThread) {
       }
     });
     other.join();
-    EXPECT_EQ(error, "stream_writer.write(): called from a thread that does not run the stream's loop");
+    EXPECT_TRUE(error.starts_with("stream_writer.write(): called from thread ")) << error;
   });
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
+#include <asyncio/detail/context_core.hpp>
 #include <asyncio/detail/future_core.hpp>
 #include <asyncio/detail/loop_core.hpp>
 
@@ -26,6 +27,7 @@ struct wait_base {
 struct task_extra {
   std::string name;
   bool named = false;
+  counted_thing context;  ///< null: it has no values yet
 };
 
 /// The state of a coroutine, and of the task it may become. It stands right in front of the coroutine's frame, in the
@@ -150,6 +152,8 @@ void discard(coro_core* core) noexcept;                           ///< destroys 
 void run_step(op* step) noexcept;
 [[noreturn]] void refuse_task(coro_core* core, loop_core* loop);   ///< destroys the coroutine, says why it cannot start
 void name_new_task(coro_core* core, std::string_view name);
+void inherit_context(coro_core* task);                             ///< of its creator
+task_extra& extra_of(coro_core* task);
 void run_eagerly(coro_core* core) noexcept;
 void clean_up_task(coro_core* task) noexcept;
 
@@ -162,6 +166,8 @@ inline coro_core* start_task(loop_core* loop, coro_core* core, std::string_view 
     refuse_task(core, loop);
   if (!name.empty()) [[unlikely]]
     name_new_task(core, name);
+  if (contexts_in_use.load(order::relaxed)) [[unlikely]]
+    inherit_context(core);
   core->home = &loop->box();
   core->home->add_user_of_owner();
   core->spawned = true;

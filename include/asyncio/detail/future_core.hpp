@@ -154,10 +154,7 @@ struct future_core {
     check_thread(call);
     if (is_done()) throw_already_done();
   }
-  void check_thread(const char* call) const {
-    if (!home->owned_here() && !home->closed()) [[unlikely]]
-      throw_wrong_thread(*home, call);
-  }
+  void check_thread(const char* call) const { home->check_thread(call); }
 
  private:
   void merge_last_local() noexcept;
@@ -172,7 +169,6 @@ struct future_core {
   }
   /// The owner takes what another thread handed over: merges the counts, or frees what nobody refers to any more.
   void take_back() noexcept;
-  [[noreturn]] static void throw_wrong_thread(const inbox& home, const char* call);
 };
 
 /// void is stored as std::monostate.

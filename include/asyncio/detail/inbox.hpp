@@ -4,10 +4,12 @@
 #include <asyncio/detail/op.hpp>
 
 #include <cstddef>
+#include <cstdint>
 
 namespace asyncio::detail {
 
 class loop_core;
+struct context_cell;
 struct coro_core;
 struct future_core;
 
@@ -16,6 +18,10 @@ struct thread_state {
   loop_core* loop = nullptr;       ///< the loop that runs in this thread
   coro_core* task = nullptr;       ///< the task whose step runs now
   void* next_frame = nullptr;      ///< the coroutine frame that the running step continues with
+  std::uint64_t loop_number = 0;   ///< of that loop: see inbox::number()
+  int thread = 0;                  ///< the system's number of this thread; 0 until a loop was made or run here
+  context_cell* context = nullptr;    ///< what a callback, or context::run(), has entered
+  coro_core* context_task = nullptr;  ///< `task` then
 };
 
 // GCC's -fsanitize=null takes the address of an initial-exec variable for null.
@@ -46,9 +52,23 @@ class inbox {
   /// Is the calling thread the loop's?  Thread: any.
   bool owned_here() const noexcept { return owner_.load(order::acquire) == &here; }
   bool closed() const noexcept { return owner_.load(order::acquire) == nullptr; }
+  /// Is the loop the parent process's? In a forked child no thread is its owner, and it never runs.
+  bool forked() const noexcept { return owner_.load(order::acquire) == &of_parent; }
   /// The loop; null once it is closed.  Thread: the loop's, or any after close.
   loop_core* loop() const noexcept { return loop_; }
-  void take_ownership() noexcept { owner_.store(&here, order::release); }
+  void take_ownership() noexcept;
+  /// Errors: std::runtime_error in a thread that is not the loop's, unless it is closed.  Thread: any.
+  void check_thread(const char* call) const {
+    if (!owned_here() && !closed()) [[unlikely]]
+      throw_wrong_thread(call);
+  }
+  /// Says which thread called `call`, and which should have.
+  [[noreturn, gnu::cold]] void throw_wrong_thread(const char* call) const;
+
+  /// Names the loop for as long as the process lives; never 0, never that of another.
+  std::uint64_t number() const noexcept { return number_; }
+  /// The thread of the loop that has this number; 0 when that is closed.  Thread: any.
+  static int thread_of(std::uint64_t number) noexcept;
 
   /// Gives `node` to the loop: it is run in the next turn. False: the loop is closed, the node is still the caller's.
   /// Thread: any.
@@ -90,16 +110,28 @@ class inbox {
   /// How many inboxes exist: of loops that are open, or that somebody still has a handle of.
   static std::size_t count() noexcept;
 
+  /// From now on a forked child forgets the loops of its parent.
+  static void watch_forks();
+
  private:
+  struct registry;
+  static registry& all() noexcept;
   ~inbox();
   void drop_user_of_closed() noexcept;
   static op* closed_mark() noexcept;
   static void take_back_dropped(op* self) noexcept;
+  static void forget_all() noexcept;
 
   struct drop_op : op {
     inbox* box = nullptr;
   };
 
+  static thread_state of_parent;
+
+  inbox* prev_ = nullptr;  // of all inboxes there are
+  inbox* next_ = nullptr;
+  std::uint64_t number_;
+  atomic_cell<int> owner_thread_{0};
   atomic_cell<thread_state*> owner_;
   loop_core* loop_;
   atomic_cell<op*> head_{nullptr};
@@ -111,6 +143,28 @@ class inbox {
   int wake_fd_;
   void (*wake_)(int) noexcept;
   void (*close_fd_)(int) noexcept;
+};
+
+/// The loop that something belongs to which is made, used and destroyed by itself: a lock, a queue. It belongs to none
+/// until a task waits for it; from then on to that task's loop, until this is closed.
+class loop_bond {
+ public:
+  loop_bond() noexcept = default;
+  loop_bond(const loop_bond&) = delete;
+  loop_bond& operator=(const loop_bond&) = delete;
+
+  /// Errors: std::runtime_error in a thread that is not the loop's.  Thread: any.
+  void check_thread(const char* call) const {
+    const std::uint64_t loop = loop_.load(order::relaxed);
+    if (loop != 0 && loop != here.loop_number) [[unlikely]]
+      check_elsewhere(loop, call);
+  }
+  /// Belongs to the loop that runs here now.
+  void bind_here() noexcept { loop_.store(here.loop_number, order::relaxed); }
+
+ private:
+  [[gnu::cold]] void check_elsewhere(std::uint64_t loop, const char* call) const;
+  mutable atomic_cell<std::uint64_t> loop_{0};
 };
 
 }  // namespace asyncio::detail

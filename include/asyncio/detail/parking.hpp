@@ -48,13 +48,14 @@ class parked : public wait_base, public op {
   bool cancelled_ = false;
 };
 
-/// A line of parked tasks, first come, first served. It belongs to the loop whose tasks wait in it.
+/// A line of parked tasks, first come, first served. What they wait for belongs to their loop from then on.
 class parking {
  public:
   /// Takes what `p` waits for, when it is p's turn. False: it is gone, p goes on waiting.
   using collector = bool (*)(parked& p) noexcept;
 
-  parking() = default;
+  /// `home`: of the thing whose line it is; it may have several.
+  explicit parking(loop_bond& home) noexcept : home_(&home) {}
   parking(const parking&) = delete;
   parking& operator=(const parking&) = delete;
 
@@ -88,7 +89,7 @@ class parking {
   line waiting_, called_;
   collector collect_ = nullptr;
   void (*called_in_vain_)(parked&) noexcept = nullptr;
-  inbox* home_ = nullptr;
+  loop_bond* home_;
   std::uint64_t tickets_ = 0;
 };
 

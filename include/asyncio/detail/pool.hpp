@@ -56,6 +56,18 @@ inline void pool_free(void* memory, std::size_t bytes) noexcept {
 }
 #endif
 
+/// A new T in a block of pool_allocate(sizeof(T)).
+template <class T, class... A>
+T* pool_new(A&&... args) {
+  void* const block = pool_allocate(sizeof(T));
+  try {
+    return ::new (block) T(static_cast<A&&>(args)...);
+  } catch (...) {
+    pool_free(block, sizeof(T));
+    throw;
+  }
+}
+
 /// The same pointer, where it came from unknown to the optimiser: it stands inside a block, and compilers that follow it
 /// to operator delete would say that it was never allocated.
 inline void* hide_origin(void* pointer) noexcept {

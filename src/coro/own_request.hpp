@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+#include "coro/coro.hpp"
+
+namespace asyncio::coro {
+
+/// A request for cancellation that a scope (a timeout, a group) makes to the task it stands in, and takes back when it
+/// ends. What others request in between stays.
+class own_request {
+ public:
+  /// The scope is entered.
+  explicit own_request(detail::coro_core* task) noexcept : task_(task), at_entry_(task->cancel_requests) {}
+
+  bool made() const noexcept { return made_; }
+  /// The message of somebody who has requested it too stays.
+  void make() noexcept {
+    made_ = true;
+    others_undelivered_ = task_->must_cancel;
+    const detail::shared_text message = task_->cancel_requests > 0 ? task_->cancel_message : detail::shared_text();
+    detail::cancel_task(task_, message);
+  }
+
+  /// Takes the request back. When nobody else has requested anything meanwhile, and ours never reached the task, it
+  /// never will.
+  void take_back() noexcept {
+    if (!std::exchange(made_, false) || task_->cancel_requests == 0) return;
+    --task_->cancel_requests;
+    if (!others_request() && !others_undelivered_) task_->must_cancel = task_->late_cancel = false;
+  }
+  /// Has somebody requested cancellation since the scope was entered? (Once ours is taken back.)
+  bool others_request() const noexcept { return task_->cancel_requests > at_entry_; }
+
+  /// A request of somebody else, which the scope has swallowed, reaches the task at its next suspension.
+  void deliver_again() noexcept { task_->must_cancel = true; }
+  /// A request of somebody else leaves the scope now: it is not delivered again.
+  void delivered() noexcept { task_->must_cancel = task_->late_cancel = false; }
+
+  detail::coro_core* task() const noexcept { return task_; }
+
+ private:
+  detail::coro_core* task_;
+  std::uint32_t at_entry_;
+  bool made_ = false;
+  bool others_undelivered_ = false;
+};
+
+}  // namespace asyncio::coro

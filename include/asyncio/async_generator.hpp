@@ -178,8 +178,7 @@ class async_generator<T, S>::promise_type : public detail::promise_base<void>,
     try {
       const std::optional<T> value = co_await next_call(promise);
       again = value.has_value();
-    } catch (const generator_exit&) {
-    }
+    } catch (const generator_exit&) {}
     if (again) detail::throw_ignored_exit();
   }
 };

@@ -227,9 +227,7 @@ auto move_on_at(std::optional<time_point> when, F&& body) {
   return detail::move_on<detail::body_result_t<F, timeout&>, std::decay_t<F>>(timeout_at(when), std::forward<F>(body));
 }
 
-namespace detail {
-
-}  // namespace detail
+namespace detail {}  // namespace detail
 
 class async_exit_stack;
 

@@ -28,7 +28,7 @@ constexpr decltype(auto) object_of(M C::*, X&& object) {
     return *static_cast<X&&>(object);
 }
 template <class M, class C, class X, class... A>
-constexpr decltype(auto) invoke(M C::*member, X&& object, A&&... args) {
+constexpr decltype(auto) invoke(M C::* member, X&& object, A&&... args) {
   if constexpr (std::is_function_v<M>)
     return (detail::object_of(member, static_cast<X&&>(object)).*member)(static_cast<A&&>(args)...);
   else
@@ -61,8 +61,8 @@ decltype(auto) get_awaiter(A&& a) {
 /// Whatever can stand behind co_await in a coroutine of this library: coroutines, tasks, futures, what every awaiting
 /// function returns, and other libraries' awaiters.
 template <class A>
-concept awaitable = detail::has_member_co_await<A> || detail::has_free_co_await<A> ||
-                    detail::is_awaiter<std::remove_reference_t<A>>;
+concept awaitable =
+    detail::has_member_co_await<A> || detail::has_free_co_await<A> || detail::is_awaiter<std::remove_reference_t<A>>;
 
 /// The type of the expression `co_await a`.
 template <awaitable A>
@@ -84,7 +84,10 @@ using none_t = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 template <class T>
 inline constexpr bool can_copy = std::is_copy_constructible_v<T>;
 template <class T>
-  requires requires(const T& t) { t.begin(); typename T::value_type; } && (!std::same_as<typename T::value_type, T>)
+  requires requires(const T& t) {
+    t.begin();
+    typename T::value_type;
+  } && (!std::same_as<typename T::value_type, T>)
 inline constexpr bool can_copy<T> = std::is_copy_constructible_v<T> && can_copy<typename T::value_type>;
 template <template <class...> class X, class... T>
   requires requires { std::tuple_size<X<T...>>::value; }

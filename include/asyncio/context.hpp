@@ -74,9 +74,7 @@ class context_var {
     return default_value;
   }
   /// Sets the value here.
-  token set(T value) {
-    return token(detail::context_set(id_, detail::make_context_value<T>(std::move(value))));
-  }
+  token set(T value) { return token(detail::context_set(id_, detail::make_context_value<T>(std::move(value)))); }
   /// Puts back what the set() that gave `t` replaced. Errors: std::runtime_error for the second time;
   /// std::invalid_argument for another variable's token, or in another context.
   void reset(token t) { detail::context_reset(id_, t.change_); }

@@ -23,8 +23,8 @@ void free_task(future_core* core) noexcept {
   if (task->has_value) destroy_value<T>(task);
   inbox* home = task->home;
   const std::uint32_t size = task->block_size;
-  const bool has_nothing = task->error == nullptr && task->cancel_message.empty() && task->waiters == nullptr &&
-                           task->extra == nullptr;
+  const bool has_nothing =
+      task->error == nullptr && task->cancel_message.empty() && task->waiters == nullptr && task->extra == nullptr;
   if (!has_nothing) [[unlikely]]
     clean_up_task(task);
   pool_free(reinterpret_cast<std::byte*>(task) - value_space<T>, size);

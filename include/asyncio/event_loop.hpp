@@ -61,13 +61,13 @@ struct callback_node : timer_op {
   enum state_t : std::uint8_t { pending, running, finished, cancelled };
 
   inbox* home = nullptr;
-  void (*call)(callback_node*) = nullptr;              ///< may throw
-  void (*drop)(callback_node*) noexcept = nullptr;     ///< destroys the closure, once
-  void (*free)(callback_node*) noexcept = nullptr;     ///< frees the node
-  counted_thing variables;                             ///< of the context that it was scheduled in
+  void (*call)(callback_node*) = nullptr;           ///< may throw
+  void (*drop)(callback_node*) noexcept = nullptr;  ///< destroys the closure, once
+  void (*free)(callback_node*) noexcept = nullptr;  ///< frees the node
+  counted_thing variables;                          ///< of the context that it was scheduled in
   std::uint32_t refs = 1;
   std::uint8_t state = pending;
-  bool shared = false;                                 ///< use the two words through atomics
+  bool shared = false;  ///< use the two words through atomics
 
   void retain() noexcept;
   void release() noexcept;
@@ -244,8 +244,7 @@ class event_loop : public detail::spawner<event_loop> {
   template <awaitable A>
   detail::value_t<A> run_until_complete(A&& awaited) {
     using value = detail::value_t<A>;
-    if constexpr (detail::is_handle<std::remove_cvref_t<A>> &&
-                  !std::is_same_v<std::remove_cvref_t<A>, any_task>) {
+    if constexpr (detail::is_handle<std::remove_cvref_t<A>> && !std::is_same_v<std::remove_cvref_t<A>, any_task>) {
       const std::remove_cvref_t<A> kept = awaited;  // callbacks may do with the caller's handle what they like
       return finish<value, false>(kept);
     } else {
@@ -277,9 +276,9 @@ class event_loop : public detail::spawner<event_loop> {
   /// One iteration, waiting at most `timeout` for something to do (nullopt: until there is something).
   /// Returns whether something is left to do at once. For guests of another main loop.
   bool run_once(std::optional<timedelta> timeout = {});
-  /// Readable when run_once(0s) would find I/O; for another main loop to watch.
+  /// Readable when run_once(0s) would find I/O, or what other threads have posted; for another main loop to watch.
   int poll_fd() const;
-  /// The earliest timer's deadline; nothing when there is none.
+  /// The earliest timer's deadline; now, when something is ready; nothing when there is neither.
   std::optional<time_point> next_deadline() const;
 
   /// Calls f(args...) in the next turn, in order of these calls. Arguments are copied, and passed as rvalues.

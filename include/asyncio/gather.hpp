@@ -30,19 +30,19 @@ struct gather_core : future_core, op, close_hook {
 
   std::vector<gather_child> children;
   std::size_t unfinished = 0;
-  gather_child* failed = nullptr;                ///< the first; null when results are collected
-  void (*collect)(gather_core*) = nullptr;       ///< builds the value from the children; may throw
-  bool keep_exceptions = false;                  ///< return_exceptions
+  gather_child* failed = nullptr;           ///< the first; null when results are collected
+  void (*collect)(gather_core*) = nullptr;  ///< builds the value from the children; may throw
+  bool keep_exceptions = false;             ///< return_exceptions
   bool cancel_requested = false;
-  bool asking = false;                           ///< a request is on its way through the children: see `request`
+  bool asking = false;  ///< a request is on its way through the children: see `request`
   bool queued = false;
 
   /// A request for cancellation that is given to one child after the other.
   struct request_t {
-    gather_core* above = nullptr;                ///< the gather that it came through; null when it began here
-    coro_core* waiting = nullptr;                ///< the task that waits for this gather, and that was asked
-    std::size_t next = 0;                        ///< the child to ask next
-    bool taken = false;                          ///< by a child
+    gather_core* above = nullptr;  ///< the gather that it came through; null when it began here
+    coro_core* waiting = nullptr;  ///< the task that waits for this gather, and that was asked
+    std::size_t next = 0;          ///< the child to ask next
+    bool taken = false;            ///< by a child
   } request;
 };
 
@@ -103,8 +103,7 @@ template <class A>
 core_ref<> as_child(A&& awaited) {
   using plain = std::remove_cvref_t<A>;
   if constexpr (is_handle<plain>) {
-    static_assert(!std::is_lvalue_reference_v<A> || std::is_void_v<value_t<plain>> ||
-                      can_copy<none_t<value_t<plain>>>,
+    static_assert(!std::is_lvalue_reference_v<A> || std::is_void_v<value_t<plain>> || can_copy<none_t<value_t<plain>>>,
                   "the result of this handle cannot be copied: hand it over with std::move");
     if (!awaited.raw_core()) throw_empty_handle();
     return awaited.raw_core();
@@ -149,10 +148,9 @@ template <iterable R>
 using range_value_t = std::remove_cvref_t<range_reference_t<R>>;
 
 template <class R>
-concept awaitable_range =
-    (!awaitable<R>) && iterable<R> && awaitable<range_value_t<R>> &&
-    (std::copy_constructible<range_value_t<R>> || !std::is_lvalue_reference_v<R> ||
-     !std::is_lvalue_reference_v<range_reference_t<R>>);
+concept awaitable_range = (!awaitable<R>) && iterable<R> && awaitable<range_value_t<R>> &&
+                          (std::copy_constructible<range_value_t<R>> || !std::is_lvalue_reference_v<R> ||
+                           !std::is_lvalue_reference_v<range_reference_t<R>>);
 template <class R>
 using range_result_t = value_t<range_value_t<R>>;
 template <class T>

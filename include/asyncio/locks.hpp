@@ -90,7 +90,8 @@ void report_failed_release() noexcept;
 class [[nodiscard("a guard that is not kept releases at once")]] scoped_guard {
  public:
   explicit scoped_guard(void* owner, void (*give_back)(void*)) noexcept : owner_(owner), give_back_(give_back) {}
-  scoped_guard(scoped_guard&& other) noexcept : owner_(std::exchange(other.owner_, nullptr)), give_back_(other.give_back_) {}
+  scoped_guard(scoped_guard&& other) noexcept
+      : owner_(std::exchange(other.owner_, nullptr)), give_back_(other.give_back_) {}
   scoped_guard& operator=(scoped_guard&& other) noexcept {
     std::swap(owner_, other.owner_);
     std::swap(give_back_, other.give_back_);

@@ -230,8 +230,7 @@ class queue_base {
   class [[nodiscard("it must be awaited: co_await q.put(item)")]] put_operation : public parked {
    public:
     template <class... A>
-    explicit put_operation(queue_base& q, std::in_place_t, A&&... args)
-        : queue_(&q), item_(std::forward<A>(args)...) {}
+    explicit put_operation(queue_base& q, std::in_place_t, A&&... args) : queue_(&q), item_(std::forward<A>(args)...) {}
     put_operation(put_operation&& other) noexcept(std::is_nothrow_move_constructible_v<T>)
         : parked(std::move(other)), queue_(other.queue_), item_(std::move(other.item_)) {}
     bool await_ready() const {

@@ -214,7 +214,7 @@ inline constexpr bool spawnable_any<X, Y, Z...> =
     (spawnable<X> && sizeof...(Z) == 0 && std::convertible_to<Y, task_options>) || spawnable_call<X, Y, Z...> ||
     (std::convertible_to<X, task_options> && async_callable<std::decay_t<Y>, std::decay_t<Z>...>);
 
-#define ASYNCIO_SPAWN_SENTENCE                                                                               \
+#define ASYNCIO_SPAWN_SENTENCE                                                                                        \
   "create_task takes a coroutine or another awaitable (a named coroutine by std::move), or a coroutine function and " \
   "its arguments"
 
@@ -274,19 +274,18 @@ task<detail::value_t<A>> create_task(A&& awaited, task_options options) {
 template <class F, class... A>
   requires detail::spawnable_call<F, A...>
 task<detail::async_result_t<std::decay_t<F>, std::decay_t<A>...>> create_task(F&& f, A&&... args) {
-  return detail::start(nullptr,
-                       detail::call_and_await<std::decay_t<F>, std::decay_t<A>...>(std::forward<F>(f),
-                                                                                  std::forward<A>(args)...));
+  return detail::start(nullptr, detail::call_and_await<std::decay_t<F>, std::decay_t<A>...>(std::forward<F>(f),
+                                                                                            std::forward<A>(args)...));
 }
 /// The same with options in front: create_task({.name = "x"}, f, args...).
 template <class F, class... A>
   requires detail::async_callable<std::decay_t<F>, std::decay_t<A>...>
 task<detail::async_result_t<std::decay_t<F>, std::decay_t<A>...>> create_task(task_options options, F&& f,
-                                                                             A&&... args) {
-  return detail::start(nullptr,
-                       detail::call_and_await<std::decay_t<F>, std::decay_t<A>...>(std::forward<F>(f),
-                                                                                  std::forward<A>(args)...),
-                       options);
+                                                                              A&&... args) {
+  return detail::start(
+      nullptr,
+      detail::call_and_await<std::decay_t<F>, std::decay_t<A>...>(std::forward<F>(f), std::forward<A>(args)...),
+      options);
 }
 template <class... X>
   requires(sizeof...(X) > 0 && !detail::spawnable_any<X...>)

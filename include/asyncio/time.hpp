@@ -59,7 +59,8 @@ class timedelta {
       return std::chrono::duration<double, std::nano>(static_cast<double>(a.ns_.count()) * factor);
     } else {
       std::int64_t product = 0;
-      if (__builtin_mul_overflow(a.ns_.count(), factor, &product)) return end_of_range((a.ns_.count() > 0) == (factor > 0));
+      if (__builtin_mul_overflow(a.ns_.count(), factor, &product))
+        return end_of_range((a.ns_.count() > 0) == (factor > 0));
       return std::chrono::nanoseconds(product);
     }
   }

@@ -94,8 +94,7 @@ inline constexpr bool is_handle_vector = false;
 template <class H>
 inline constexpr bool is_handle_vector<std::vector<H>> = is_handle<H>;
 
-#define ASYNCIO_WAIT_SENTENCE \
-  "wait takes handles, not coroutines: make tasks of them first, with create_task"
+#define ASYNCIO_WAIT_SENTENCE "wait takes handles, not coroutines: make tasks of them first, with create_task"
 
 }  // namespace detail
 
@@ -118,7 +117,10 @@ coroutine<wait_result<any_task>> wait(wait_options options, const H&... handles)
 }
 template <class V>
   requires(!detail::is_handle_vector<std::remove_cvref_t<V>> && !std::convertible_to<V, wait_options> &&
-           requires(V& v) { v.begin(); v.end(); })
+           requires(V& v) {
+             v.begin();
+             v.end();
+           })
 detail::ready_operation_void wait(V&&, wait_options = {}) {
   static_assert(detail::is_handle_vector<std::remove_cvref_t<V>>, ASYNCIO_WAIT_SENTENCE);
   return {};

@@ -99,7 +99,6 @@ void inherit_context(coro_core* task) {
   }
 }
 
-
 counted_thing new_context() { return counted_thing(new context_cell); }
 
 context_entry::context_entry(const counted_thing& context)

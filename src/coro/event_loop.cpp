@@ -118,7 +118,8 @@ bool event_loop::is_running() const noexcept { return impl_->loop->running_now()
 bool event_loop::is_closed() const noexcept { return impl_->closed; }
 
 void event_loop::close() {
-  if (impl_->loop->box().forked()) throw std::runtime_error("the event loop belongs to the process that forked this one");
+  if (impl_->loop->box().forked())
+    throw std::runtime_error("the event loop belongs to the process that forked this one");
   if (impl_->loop->running_now()) throw std::runtime_error("cannot close a running event loop");
   if (impl_->closed) return;
   // A loop may be closed by a task or callback of another one: what is left of it runs to its end in between.
@@ -140,12 +141,11 @@ void event_loop::close() {
 int event_loop::poll_fd() const { return impl_->loop->poll_fd(); }
 std::optional<time_point> event_loop::next_deadline() const {
   check_owner("loop.next_deadline()");
+  if (impl_->loop->has_something_to_do()) return time();
   return impl_->loop->next_deadline();
 }
 time_point event_loop::time() const { return impl_->loop->clock().now(); }
-time_point event_loop::deadline_in(timedelta delay) {
-  return impl_->loop->read_clock() + delay;
-}
+time_point event_loop::deadline_in(timedelta delay) { return impl_->loop->read_clock() + delay; }
 
 callback_handle event_loop::schedule(detail::callback_node* node) {
   node->home = &impl_->loop->box();
@@ -382,8 +382,7 @@ void report(event_loop* loop, std::string message, std::exception_ptr error, any
   if (loop == nullptr) {
     try {
       if (error != nullptr) message += "\n  exception: " + describe(error);
-    } catch (...) {
-    }
+    } catch (...) {}
     base::log(log_level::error, message.empty() ? "unhandled exception" : std::string_view(message));
     return;
   }

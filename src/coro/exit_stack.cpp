@@ -25,7 +25,7 @@ coroutine<bool> async_exit_stack::aexit(std::exception_ptr error) {
     }
   }
   if (error != nullptr && error != of_body) std::rethrow_exception(error);
-  co_return error == nullptr && of_body != nullptr;
+  co_return error == nullptr&& of_body != nullptr;
 }
 
 coroutine<> async_exit_stack::aclose() { co_await aexit(nullptr); }

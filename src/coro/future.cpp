@@ -112,14 +112,16 @@ void throw_empty_handle() { throw invalid_state_error("an empty task handle: the
 void throw_task_result() {
   throw std::runtime_error("a task's result comes from its coroutine: set_result() and set_exception() are a future's");
 }
-void throw_other_loop() { throw std::runtime_error("the task waits for a future that is attached to a different loop"); }
+void throw_other_loop() {
+  throw std::runtime_error("the task waits for a future that is attached to a different loop");
+}
 void throw_self_await() { throw std::runtime_error("a task cannot await itself"); }
 
 void report_unretrieved(future_core* core) noexcept {
   try {
-    const std::string what = core->is_task() ? "task exception was never retrieved: " : "future exception was never retrieved: ";
-    const std::source_location where =
-        core->is_task() ? static_cast<coro_core*>(core)->origin : std::source_location();
+    const std::string what =
+        core->is_task() ? "task exception was never retrieved: " : "future exception was never retrieved: ";
+    const std::source_location where = core->is_task() ? static_cast<coro_core*>(core)->origin : std::source_location();
     loop_core* loop = core->home->loop();
     coro::report(loop != nullptr ? loop->face() : nullptr, what + describe_task(core), core->error, {}, where);
   } catch (const std::bad_alloc&) {
@@ -151,8 +153,8 @@ detail::shared_text message_of(const std::exception_ptr& cancelled) noexcept {
 std::string describe(const std::exception_ptr& error) {
   const auto type_name = [](const std::type_info& type) {
     int status = 0;
-    const std::unique_ptr<char, void (*)(void*)> plain(
-        abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), &std::free);
+    const std::unique_ptr<char, void (*)(void*)> plain(abi::__cxa_demangle(type.name(), nullptr, nullptr, &status),
+                                                       &std::free);
     return std::string(status == 0 ? plain.get() : type.name());
   };
   try {

@@ -100,6 +100,22 @@ bool parking::cancel_parked(wait_base* self) noexcept {
   return true;
 }
 
+void parking::abandon() noexcept {
+  for (line* l : {&called_, &waiting_}) {
+    while (parked* p = l->first) {
+      l->remove(*p);
+      p->place_ = parked::place::over;
+      p->cancelled_ = p->abandoned_ = true;
+      p->task_->wake();
+    }
+  }
+}
+
+void parked::throw_ended_early() {
+  if (abandoned_) throw std::runtime_error("the lock, event or queue was destroyed while this task waited for it");
+  throw_cancelled(task_);
+}
+
 // A frame that is destroyed while it waits: only a loop that is closed around a task that will not end does that.
 parked::~parked() {
   if (place_ != place::waiting && place_ != place::called) return;

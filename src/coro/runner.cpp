@@ -14,8 +14,7 @@ namespace asyncio {
 
 namespace detail {
 
-interrupt_guard::interrupt_guard(event_loop& loop, future_core* main)
-    : loop_(loop), main_(core_ref<>::share(main)) {
+interrupt_guard::interrupt_guard(event_loop& loop, future_core* main) : loop_(loop), main_(core_ref<>::share(main)) {
   auto& signals = loop.state().signals;
   if (!kernel::is_main_thread() || signals.has(SIGINT) || !kernel::has_default_action(SIGINT)) return;
   signals.add(SIGINT, &interrupt_guard::on_interrupt, this, [](void*) noexcept {});
@@ -94,8 +93,7 @@ std::terminate_handler terminate_otherwise = nullptr;
     if (std::exception_ptr error = std::current_exception()) std::rethrow_exception(error);
   } catch (const keyboard_interrupt&) {
     kernel::exit_now(128 + SIGINT);
-  } catch (...) {
-  }
+  } catch (...) {}
   terminate_otherwise();
   std::abort();
 }
@@ -105,8 +103,7 @@ void run_whatever_comes(event_loop& loop, const any_task& t) {
   try {
     run_until_done_or_stopped(loop, t.raw_core().get());
   } catch (const keyboard_interrupt&) {
-    if (!t.done())
-      report(&loop, "keyboard_interrupt while the loop's tasks were cancelled", std::current_exception());
+    if (!t.done()) report(&loop, "keyboard_interrupt while the loop's tasks were cancelled", std::current_exception());
   }
 }
 

@@ -13,7 +13,6 @@
 
 namespace asyncio::detail {
 
-
 namespace {
 
 // What ends otherwise than by a value.

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "kernel/process.hpp"
 
+#include <dirent.h>
+#include <pthread.h>
+#include <unistd.h>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
-#include <dirent.h>
-#include <pthread.h>
 #include <system_error>
-#include <unistd.h>
 
 namespace asyncio::kernel {
 

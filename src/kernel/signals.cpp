@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "kernel/signals.hpp"
 
+#include <unistd.h>
 #include <atomic>
 #include <cerrno>
 #include <csignal>
@@ -8,7 +9,6 @@
 #include <stdexcept>
 #include <string>
 #include <system_error>
-#include <unistd.h>
 
 namespace asyncio::kernel {
 
@@ -19,7 +19,7 @@ constexpr int most_signals = 65;
 struct watched {
   std::atomic<unsigned> count{0};
   std::atomic<int> wake_fd{-1};
-  struct sigaction before {};
+  struct sigaction before{};
 };
 
 watched table[most_signals];
@@ -35,7 +35,7 @@ void on_signal(int number) {
   const unsigned before = w.count.fetch_add(1, std::memory_order_acq_rel);
   untaken.fetch_add(1, std::memory_order_acq_rel);
   if (number == SIGINT && before >= 1 && interrupt_escape.load(std::memory_order_acquire)) {
-    struct sigaction standard {};
+    struct sigaction standard{};
     standard.sa_handler = SIG_DFL;
     ::sigaction(number, &standard, nullptr);
     ::raise(number);
@@ -57,7 +57,7 @@ bool is_catchable_signal(int number) noexcept {
 bool is_main_thread() noexcept { return ::getpid() == ::gettid(); }
 
 bool has_default_action(int number) noexcept {
-  struct sigaction now {};
+  struct sigaction now{};
   return ::sigaction(number, nullptr, &now) == 0 && now.sa_handler == SIG_DFL;
 }
 
@@ -68,7 +68,7 @@ void watch_signal(int number, int wake_fd) {
     throw std::runtime_error("signal " + std::to_string(number) + " is handled by another loop");
   w.count.store(0, std::memory_order_relaxed);
   w.wake_fd.store(wake_fd, std::memory_order_release);
-  struct sigaction mine {};
+  struct sigaction mine{};
   mine.sa_handler = &on_signal;
   mine.sa_flags = SA_RESTART;
   sigfillset(&mine.sa_mask);

@@ -45,7 +45,7 @@ void future_core::throw_no_result() {
 
 void future_core::throw_already_done() const {
   throw invalid_state_error(state == future_state::cancelled ? "the future is already cancelled"
-                                                            : "the future already has its outcome");
+                                                             : "the future already has its outcome");
 }
 
 std::exception_ptr future_core::get_exception() {

@@ -103,8 +103,7 @@ bool inbox::post(op* node) noexcept {
 }
 
 void inbox::wake() noexcept {
-  if (sleeping_.load(order::seq_cst) && sleeping_.exchange(false, order::seq_cst))
-    wake_(wake_fd_);
+  if (sleeping_.load(order::seq_cst) && sleeping_.exchange(false, order::seq_cst)) wake_(wake_fd_);
 }
 
 void inbox::hand_over(future_core* core) noexcept {

@@ -48,7 +48,8 @@ constexpr std::chrono::nanoseconds longest_wait = std::chrono::hours(24);
 
 [[noreturn]] void throw_forked() {
   throw std::runtime_error(
-      "the event loop belongs to the process that forked this one: a child makes a loop of its own, or ends by _exit()");
+      "the event loop belongs to the process that forked this one: a child makes a loop of its own, or ends by "
+      "_exit()");
 }
 }  // namespace
 
@@ -134,6 +135,7 @@ inline void loop::run_batch() noexcept {
 run_end loop::run_once(std::optional<std::chrono::nanoseconds> most) {
   attention_ = true;
   turn(most);
+  if (has_guest_) inbox_->begin_sleep();
   if (!interrupted_) return run_end::stopped;
   interrupted_ = stopping_ = false;
   return run_end::interrupted;

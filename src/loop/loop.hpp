@@ -70,7 +70,12 @@ class loop final : public detail::loop_core {
   std::size_t timer_count() const noexcept { return timers_.size(); }
   std::size_t in_flight() const noexcept { return kernel_->in_flight(); }
   std::optional<time_point> next_deadline() const noexcept;
-  int poll_fd() const noexcept { return kernel_->poll_fd(); }
+  /// From now on somebody else waits on it: see run_once().
+  int poll_fd() noexcept {
+    has_guest_ = true;
+    return kernel_->poll_fd();
+  }
+  bool has_something_to_do() const noexcept { return has_ready() || inbox_->has_mail(); }
   kernel::kernel& backend() noexcept { return *kernel_; }
   clock_source& clock() noexcept { return *clock_; }
   /// Reads the clock for a timer about to be added: one that is due by now fires in the next turn.
@@ -121,22 +126,23 @@ class loop final : public detail::loop_core {
   timer_heap timers_;
   op_queue turn_end_;
   stop_op stop_op_;
-  op* batch_last_ = nullptr;        // the last op of the present batch
-  time_point seen_now_{};           // the clock as last read
-  time_point looked_at_{};          // the clock as last read by poll()
+  op* batch_last_ = nullptr;  // the last op of the present batch
+  time_point seen_now_{};     // the clock as last read
+  time_point looked_at_{};    // the clock as last read by poll()
   std::uint32_t turns_to_look_ = 1;
-  std::uint32_t look_every_ = 1;    // turns, up to 32; 1 while they take longer than 50 us
+  std::uint32_t look_every_ = 1;  // turns, up to 32; 1 while they take longer than 50 us
   std::uint32_t turns_since_poll_ = 0;
   void (*signal_look_)(void*) noexcept = nullptr;
   void* signal_context_ = nullptr;
-  bool attention_ = true;           // the next turn has more to look at than the ready queue
+  bool attention_ = true;  // the next turn has more to look at than the ready queue
   bool leave_batch_ = false;
-  bool completions_wait_ = false;   // what the kernel has listed may still be ready
+  bool completions_wait_ = false;  // what the kernel has listed may still be ready
+  bool has_guest_ = false;         // who watches poll_fd() is woken by other threads' posts, as a sleeping loop is
   bool stopping_ = false;
   bool interrupted_ = false;
   bool closed_ = false;
   std::atomic<bool> running_{false};  // is_running() may be asked in any thread
-  bool clock_jumps_;                // not the machine's clock: it is asked before the loop sleeps
+  bool clock_jumps_;                  // not the machine's clock: it is asked before the loop sleeps
 };
 
 }  // namespace asyncio::loop

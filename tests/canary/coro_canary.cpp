@@ -768,8 +768,10 @@ struct idiom {
   std::function<task<>()> make;
 };
 
-#define ASYNCIO_IDIOM(f) \
-  idiom { #f, [] { return f(); } }
+#define ASYNCIO_IDIOM(f)   \
+  idiom {                  \
+    #f, [] { return f(); } \
+  }
 
 const std::vector<idiom>& idioms() {
   static const std::vector<idiom> list{

@@ -8,12 +8,12 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <memory>
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <thread>
 #include <unistd.h>
+#include <atomic>
+#include <memory>
+#include <thread>
 #include <vector>
 
 namespace asyncio::detail {
@@ -26,15 +26,13 @@ struct bare_loop : loop_core {
 std::atomic<int> wakes{0}, closes{0}, counted_alive{0};
 
 /// A future of the plainest kind: only its references matter.
-constexpr future_kind counted_kind{
-    [](future_core*) noexcept {},
-    [](future_core*, const shared_text&) { return false; },
-    [](future_core* core) noexcept {
-      inbox* home = core->home;
-      delete core;
-      counted_alive.fetch_sub(1);
-      home->drop_user();
-    }};
+constexpr future_kind counted_kind{[](future_core*) noexcept {}, [](future_core*, const shared_text&) { return false; },
+                                   [](future_core* core) noexcept {
+                                     inbox* home = core->home;
+                                     delete core;
+                                     counted_alive.fetch_sub(1);
+                                     home->drop_user();
+                                   }};
 future_core* make_counted(inbox* home) {
   home->add_user();
   counted_alive.fetch_add(1);
@@ -49,8 +47,7 @@ class Inbox : public ::testing::Test {
  protected:
   Inbox() {
     wakes = closes = counted_alive = 0;
-    box_ = new inbox(
-        loop_, 7, [](int) noexcept { wakes.fetch_add(1); }, [](int) noexcept { closes.fetch_add(1); });
+    box_ = new inbox(loop_, 7, [](int) noexcept { wakes.fetch_add(1); }, [](int) noexcept { closes.fetch_add(1); });
   }
   ~Inbox() override {
     if (box_ != nullptr) shut();
@@ -199,8 +196,7 @@ TEST_F(Inbox, references_are_dropped_by_many_threads_at_once) {
 TEST_F(Inbox, references_are_dropped_by_many_threads_while_the_door_closes) {
   for (int round = 0; round < 200; ++round) {
     constexpr int threads_count = 3, each = 20;
-    inbox* box = new inbox(
-        loop_, 7, [](int) noexcept {}, [](int) noexcept {});
+    inbox* box = new inbox(loop_, 7, [](int) noexcept {}, [](int) noexcept {});
     std::vector<future_core*> cores;
     for (int i = 0; i < each; ++i) {
       cores.push_back(make_counted(box));
@@ -265,8 +261,7 @@ TEST_F(Inbox, many_posters_lose_nothing) {
 // Posters that meet a closing door: what they could not post is still theirs, all else is handed out.
 TEST_F(Inbox, what_is_posted_while_the_door_closes_is_handed_out_or_refused) {
   for (int round = 0; round < 200; ++round) {
-    inbox* box = new inbox(
-        loop_, 7, [](int) noexcept {}, [](int) noexcept {});
+    inbox* box = new inbox(loop_, 7, [](int) noexcept {}, [](int) noexcept {});
     std::vector<numbered> nodes(64);
     std::atomic<int> refused{0};
     std::atomic<bool> go{false};

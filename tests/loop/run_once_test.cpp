@@ -20,8 +20,8 @@ using lines = std::vector<std::string>;
 class scripted_kernel final : public kernel::kernel {
  public:
   struct script {
-    std::vector<std::optional<nanoseconds>> waits;                          ///< those that might have slept
-    std::size_t looks = 0;                                                   ///< those that might not
+    std::vector<std::optional<nanoseconds>> waits;  ///< those that might have slept
+    std::size_t looks = 0;                          ///< those that might not
     std::function<void(op_queue&, bool may_sleep)> on_wait = [](op_queue&, bool) {};
     std::size_t cancelled = 0;
   };

@@ -32,9 +32,22 @@ ENDS = {
     "08_wait": None,
     "09_as_completed": 0,
     "10_wait_for_shield": None,
+    "12_task_group": 0,
+    "13_nested_scopes": 86,
+    "14_exception_group": 0,
+    "15_finally_outcome": 0,
+    "16_own_context_manager": 0,
+    "17_exit_stack": 0,
     "18_event_loop": 6,
     "19_runner": 6,
+    "20_locks": 0,
+    "21_queue": 0,
+    "35_async_generator": 0,
+    "36_context_var": 0,
     "39_background_tasks": 0,
+    "42_std_names": 1,
+    "44_scopes_in_scopes": 32,
+    "45_guest_mode": 0,
 }
 
 

@@ -143,8 +143,7 @@ TEST(AsyncGenerator, that_yields_although_it_is_closed_is_told_off) {
       while (true) {
         try {
           co_yield 1;
-        } catch (const generator_exit&) {
-        }
+        } catch (const generator_exit&) {}
       }
     };
     auto g = make();
@@ -311,16 +310,14 @@ TEST(AsyncGenerator, run_closes_those_that_are_left_and_reports_what_they_throw)
     throw std::runtime_error("in the clean-up");
   };
   testing::run([&]() -> coroutine<> {
-    get_running_loop().set_exception_handler([&](event_loop&, const exception_context& c) {
-      happened(c.message + ": " + name_of(c.exception));
-    });
+    get_running_loop().set_exception_handler(
+        [&](event_loop&, const exception_context& c) { happened(c.message + ": " + name_of(c.exception)); });
     left.emplace(careful(&happened, "left"));
     failing.emplace(fail());
     ended.emplace(count(1, 0s));
     (void)co_await left->next();
     (void)co_await failing->next();
-    while (auto n = co_await ended->next()) {
-    }
+    while (auto n = co_await ended->next()) {}
   });
   EXPECT_EQ(happened.seen(), (lines{"body", "left cleaned up",
                                     "an error occurred while closing an asynchronous generator: "
@@ -400,8 +397,7 @@ TEST(ContextManager, throws_the_bodys_exception_at_the_yield_which_may_handle_it
         throw std::runtime_error("body");
         co_return;
       };
-      const std::string end =
-          co_await ending(async_with(context_manager(open_door(&happened, swallows)), body));
+      const std::string end = co_await ending(async_with(context_manager(open_door(&happened, swallows)), body));
       happened(end);
     }
   });

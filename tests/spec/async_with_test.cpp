@@ -87,7 +87,10 @@ TEST(AsyncWith, a_manager_that_handles_the_exception_ends_a_void_body_and_leaves
     told_manager manager(happened);
     manager.handles = true;
     const auto fails = [] { throw std::runtime_error("body"); };
-    const auto owes = []() -> coroutine<int> { throw std::runtime_error("body"); co_return 1; };
+    const auto owes = []() -> coroutine<int> {
+      throw std::runtime_error("body");
+      co_return 1;
+    };
     const std::string a = co_await ending(async_with(manager, fails));
     const std::string b = co_await ending(async_with(manager, owes));
     EXPECT_EQ(a, "done");
@@ -131,8 +134,7 @@ TEST(AsyncWith, a_cancelled_body_still_leaves_and_leaving_may_wait) {
     const std::string end = co_await ending(t);
     happened(watch.at(end));
   });
-  EXPECT_EQ(happened.seen(),
-            (lines{"enter", "exit cancelled_error(mid-body)", "6000 cancelled_error(mid-body)"}));
+  EXPECT_EQ(happened.seen(), (lines{"enter", "exit cancelled_error(mid-body)", "6000 cancelled_error(mid-body)"}));
 }
 
 TEST(AsyncWith, a_request_while_entering_never_enters) {
@@ -205,8 +207,8 @@ TEST(AsyncFinally, the_cleanup_runs_whatever_happened_and_is_awaited) {
     const std::string cancelled = co_await ending(t);
     happened(cancelled);
   });
-  EXPECT_EQ(happened.seen(), (lines{"cleaned up", "3", "cleaned up", "runtime_error(body)", "cleaned up",
-                                    "cancelled_error"}));
+  EXPECT_EQ(happened.seen(),
+            (lines{"cleaned up", "3", "cleaned up", "runtime_error(body)", "cleaned up", "cancelled_error"}));
 }
 
 TEST(AsyncFinally, an_exception_of_the_cleanup_replaces_the_bodys) {

@@ -408,8 +408,7 @@ TEST(Cancellation, of_what_is_awaited_is_told_from_ones_own) {
     const std::string end = co_await ending(parent);
     happened(end);
   });
-  EXPECT_EQ(happened.seen(),
-            (lines{"cancelled_error(child)", "own requests: 0", "cancelled_error(parent)"}));
+  EXPECT_EQ(happened.seen(), (lines{"cancelled_error(child)", "own requests: 0", "cancelled_error(parent)"}));
 }
 
 // S56: the message of the request that reached the wait.

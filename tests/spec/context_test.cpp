@@ -2,10 +2,10 @@
 // context_var, context: values that belong to a task and to what it starts.
 #include "spec/spec.hpp"
 
+#include <unistd.h>
 #include <memory>
 #include <optional>
 #include <thread>
-#include <unistd.h>
 
 namespace asyncio::spec {
 namespace {
@@ -64,9 +64,8 @@ TEST(ContextVar, each_task_has_a_copy_of_its_creators) {
     co_await gather(handle("a", 2s), handle("b", 1s));
     happened("main sees " + request.get());
   });
-  EXPECT_EQ(happened.seen(),
-            (lines{"a inherits main", "b inherits main", "b sees b", "child of b", "b sees b changed", "a sees a",
-                   "child of a", "a sees a changed", "main sees main"}));
+  EXPECT_EQ(happened.seen(), (lines{"a inherits main", "b inherits main", "b sees b", "child of b", "b sees b changed",
+                                    "a sees a", "child of a", "a sees a changed", "main sees main"}));
   EXPECT_EQ(request.get(), "none") << "the thread's own context is another";
 }
 
@@ -120,9 +119,8 @@ TEST(ContextVar, callbacks_see_what_was_set_when_they_were_scheduled_and_change_
     ::close(ends[0]);
     ::close(ends[1]);
   });
-  EXPECT_EQ(happened.seen(),
-            (lines{"soon sees scheduled", "threadsafe sees scheduled", "done sees scheduled", "later sees scheduled",
-                   "reader sees scheduled", "the task sees afterwards"}));
+  EXPECT_EQ(happened.seen(), (lines{"soon sees scheduled", "threadsafe sees scheduled", "done sees scheduled",
+                                    "later sees scheduled", "reader sees scheduled", "the task sees afterwards"}));
 }
 
 TEST(Context, run_keeps_what_is_set_inside) {

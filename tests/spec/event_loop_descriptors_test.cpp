@@ -2,11 +2,12 @@
 // add_reader, add_writer, readable, writable.
 #include "spec/spec.hpp"
 
-#include <cstdio>
 #include <fcntl.h>
-#include <memory>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <cstdio>
+#include <memory>
+#include <thread>
 
 namespace asyncio::spec {
 namespace {
@@ -211,6 +212,21 @@ TEST_F(Descriptors, poll_fd_is_readable_when_there_is_something_to_do) {
   watcher->run_until_complete(watcher->readable(loop_->poll_fd()));
   (void)loop_->run_once(0s);
   EXPECT_EQ(happened.seen(), (lines{"reader"}));
+}
+
+// For guests: the descriptor and the deadline together miss nothing.
+TEST_F(Descriptors, poll_fd_wakes_for_other_threads_and_the_deadline_is_now_when_something_is_ready) {
+  EXPECT_EQ(loop_->next_deadline(), std::nullopt);
+  loop_->call_soon([this] { happened("soon"); });
+  EXPECT_EQ(loop_->next_deadline(), loop_->time());
+  const int fd = loop_->poll_fd();
+  (void)loop_->run_once(0s);
+  EXPECT_EQ(loop_->next_deadline(), std::nullopt);
+  std::thread([this] { loop_->call_soon_threadsafe([this] { happened("from a thread"); }); }).join();
+  auto watcher = new_event_loop();
+  watcher->run_until_complete(wait_for(watcher->readable(fd), 10s));
+  (void)loop_->run_once(0s);
+  EXPECT_EQ(happened.seen(), (lines{"soon", "from a thread"}));
 }
 
 TEST(DescriptorSweep, waiting_for_a_descriptor_may_be_cancelled_anywhere) {

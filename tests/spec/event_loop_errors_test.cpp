@@ -2,9 +2,9 @@
 // Exceptions that nobody catches: where they go, and what they do not stop.
 #include "spec/spec.hpp"
 
+#include <unistd.h>
 #include <array>
 #include <memory>
-#include <unistd.h>
 
 namespace asyncio::spec {
 namespace {
@@ -38,9 +38,9 @@ TEST_F(EventLoopErrors, an_exception_of_a_callback_is_reported_and_the_loop_goes
   loop_->call_later(1s, [&] { ++went_on; });
   run_for(2s);
   EXPECT_EQ(went_on, 2);
-  EXPECT_EQ(told.seen(), (lines{"exception in a callback: runtime_error(soon)",
-                                "exception in a callback: runtime_error(threadsafe)",
-                                "exception in a callback: int(7)", "exception in a callback: runtime_error(later)"}));
+  EXPECT_EQ(told.seen(),
+            (lines{"exception in a callback: runtime_error(soon)", "exception in a callback: runtime_error(threadsafe)",
+                   "exception in a callback: int(7)", "exception in a callback: runtime_error(later)"}));
 }
 
 // S20
@@ -98,7 +98,8 @@ TEST_F(EventLoopErrors, nullptr_brings_the_default_handler_back) {
 // S20
 TEST_F(EventLoopErrors, a_handler_that_throws_falls_back_to_the_default_and_the_loop_goes_on) {
   bool went_on = false;
-  loop_->set_exception_handler([](event_loop&, const exception_context&) { throw std::runtime_error("in the handler"); });
+  loop_->set_exception_handler(
+      [](event_loop&, const exception_context&) { throw std::runtime_error("in the handler"); });
   loop_->call_soon([] { throw std::runtime_error("in the callback"); });
   loop_->call_soon([&] { went_on = true; });
   run_for(1s);

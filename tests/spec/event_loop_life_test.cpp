@@ -2,13 +2,13 @@
 // Running, stopping and closing a loop.
 #include "spec/spec.hpp"
 
-#include <csignal>
-#include <cstdlib>
 #include <fcntl.h>
-#include <memory>
-#include <thread>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <csignal>
+#include <cstdlib>
+#include <memory>
+#include <thread>
 
 namespace asyncio::spec {
 namespace {
@@ -296,7 +296,7 @@ TEST(EventLoopClose, closing_forgets_watched_descriptors_and_signals) {
     loop->close();
     EXPECT_EQ(owned.use_count(), 1);
   }
-  struct sigaction now {};
+  struct sigaction now{};
   ASSERT_EQ(::sigaction(SIGUSR1, nullptr, &now), 0);
   EXPECT_EQ(now.sa_handler, SIG_DFL);
   ::close(ends[0]);
@@ -368,8 +368,9 @@ TEST(EventLoopClose, errors_of_tasks_that_are_cancelled_at_the_end_are_reported)
   journal told;
   {
     auto loop = new_event_loop();
-    loop->set_exception_handler(
-        [&](event_loop&, const exception_context& context) { told(context.message + ": " + name_of(context.exception)); });
+    loop->set_exception_handler([&](event_loop&, const exception_context& context) {
+      told(context.message + ": " + name_of(context.exception));
+    });
     loop->create_task([]() -> coroutine<> {
       (void)co_await ending(sleep(1h));
       throw std::runtime_error("while cleaning up");

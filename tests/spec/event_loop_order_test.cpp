@@ -2,8 +2,8 @@
 // The order in which a loop does things, and its timers.
 #include "spec/spec.hpp"
 
-#include <memory>
 #include <unistd.h>
+#include <memory>
 
 namespace asyncio::spec {
 namespace {
@@ -344,8 +344,12 @@ TEST_F(EventLoopOrder, when_stays_readable_after_firing_and_after_cancelling) {
 }
 
 TEST_F(EventLoopOrder, dropping_a_handle_does_not_stop_the_call) {
-  { const callback_handle dropped = loop_->call_soon([this] { happened("soon"); }); }
-  { const timer_handle dropped = loop_->call_later(1s, [this] { happened("later"); }); }
+  {
+    const callback_handle dropped = loop_->call_soon([this] { happened("soon"); });
+  }
+  {
+    const timer_handle dropped = loop_->call_later(1s, [this] { happened("later"); });
+  }
   run_for(2s);
   EXPECT_EQ(happened.seen(), (lines{"soon", "later"}));
 }

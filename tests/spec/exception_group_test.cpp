@@ -14,8 +14,8 @@ std::exception_ptr make(E e) {
 
 exception_group sample() {
   return {"outer",
-          {make(std::runtime_error("a")), make(exception_group("inner", {make(std::invalid_argument("b")),
-                                                                        make(std::runtime_error("c"))})),
+          {make(std::runtime_error("a")),
+           make(exception_group("inner", {make(std::invalid_argument("b")), make(std::runtime_error("c"))})),
            make(cancelled_error("d")), make(7)}};
 }
 
@@ -46,10 +46,8 @@ TEST(ExceptionGroup, has_a_message_members_and_a_text_that_counts_them) {
 }
 
 TEST(ExceptionGroup, of_nothing_is_refused) {
-  EXPECT_EQ(thrown_by([] { exception_group("none", {}); }),
-            "invalid_argument");
-  EXPECT_EQ(thrown_by([] { exception_group("null", {make(1), nullptr}); }),
-            "invalid_argument");
+  EXPECT_EQ(thrown_by([] { exception_group("none", {}); }), "invalid_argument");
+  EXPECT_EQ(thrown_by([] { exception_group("null", {make(1), nullptr}); }), "invalid_argument");
 }
 
 TEST(ExceptionGroup, is_split_by_type_and_both_parts_keep_its_shape) {

@@ -137,8 +137,8 @@ TEST(ExitStack, an_exception_of_an_end_replaces_the_bodys_and_the_rest_is_left_a
     const std::string end = co_await ending(async_with(async_exit_stack(), body));
     happened(end);
   });
-  EXPECT_EQ(happened.seen(), (lines{"enter a", "leave a with exception(in the callback)",
-                                    "exception(in the callback)"}));
+  EXPECT_EQ(happened.seen(),
+            (lines{"enter a", "leave a with exception(in the callback)", "exception(in the callback)"}));
 }
 
 TEST(ExitStack, pushed_functions_may_handle_the_exception_too_and_be_coroutine_functions) {
@@ -189,8 +189,7 @@ TEST(ExitStack, a_manager_that_cannot_be_entered_is_not_left) {
     const std::string end = co_await ending(async_with(async_exit_stack(), body));
     happened(end);
   });
-  EXPECT_EQ(happened.seen(),
-            (lines{"enter a", "leave a with runtime_error(closed)", "runtime_error(closed)"}));
+  EXPECT_EQ(happened.seen(), (lines{"enter a", "leave a with runtime_error(closed)", "runtime_error(closed)"}));
 }
 
 TEST(ExitStack, that_is_dropped_unclosed_says_so) {

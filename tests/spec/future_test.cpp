@@ -95,8 +95,7 @@ TEST(Future, done_callbacks_run_in_the_next_turn_in_the_order_in_which_they_came
     get_running_loop().call_soon([&] { happened("came after"); });
     co_await sleep(0s);
   });
-  EXPECT_EQ(happened.seen(),
-            (lines{"set", "was ready before", "0 got 8", "1 got 8", "2 got 8", "came after"}));
+  EXPECT_EQ(happened.seen(), (lines{"set", "was ready before", "0 got 8", "1 got 8", "2 got 8", "came after"}));
 }
 
 // S51

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "spec/spec.hpp"
 
-#include <memory>
 #include <pthread.h>
+#include <memory>
 #include <ranges>
 #include <tuple>
 #include <variant>
@@ -72,8 +72,7 @@ TEST(Gather, takes_every_kind_of_awaitable) {
     q.put_nowait(5);
     event e;
     e.set();
-    const auto [text, n, m, nothing, set] =
-        co_await gather(f, q.get(), create_task(after(1s, 6)), sleep(1s), e.wait());
+    const auto [text, n, m, nothing, set] = co_await gather(f, q.get(), create_task(after(1s, 6)), sleep(1s), e.wait());
     EXPECT_EQ(text, "future");
     EXPECT_EQ(n + m, 11);
     EXPECT_EQ(nothing, std::monostate());

@@ -33,6 +33,33 @@ TEST(Event, set_wakes_everybody_who_waits_in_order_even_if_clear_follows) {
   EXPECT_EQ(happened.seen(), (lines{"a", "b", "c", "set again", "too late"}));
 }
 
+template <class Wait>
+coroutine<> log_end(journal* happened, Wait wait) {
+  const std::string end = co_await ending(std::move(wait));
+  (*happened)(end);
+}
+
+TEST(Event, lock_and_queue_that_die_end_the_waits_for_them) {
+  journal happened;
+  testing::run([&]() -> coroutine<> {
+    auto e = std::make_unique<event>();
+    auto l = std::make_unique<lock>();
+    auto q = std::make_unique<queue<int>>();
+    co_await l->acquire();
+    const task<> a = create_task(log_end(&happened, e->wait()));
+    const task<> b = create_task(log_end(&happened, l->acquire()));
+    const task<> c = create_task(log_end(&happened, q->get()));
+    co_await sleep(1s);
+    l->release();  // b is called, and has not gone on yet
+    e.reset();
+    l.reset();
+    q.reset();
+    co_await gather(a, b, c);
+  });
+  const std::string gone = "runtime_error(the lock, event or queue was destroyed while this task waited for it)";
+  EXPECT_EQ(happened.seen(), (lines{gone, gone, gone}));
+}
+
 // S140
 TEST(Event, waiting_for_one_that_is_set_does_not_suspend) {
   bool other_ran = false;
@@ -413,9 +440,8 @@ TEST(Barrier, is_a_context_manager) {
 TEST(Lock, a_guard_that_goes_after_a_release_by_hand_is_reported) {
   testing::run([]() -> coroutine<> {
     lines reported;
-    get_running_loop().set_exception_handler([&](event_loop&, const exception_context& context) {
-      reported.push_back(name_of(context.exception));
-    });
+    get_running_loop().set_exception_handler(
+        [&](event_loop&, const exception_context& context) { reported.push_back(name_of(context.exception)); });
     lock l;
     {
       auto guard = co_await l.scoped();

@@ -2,13 +2,13 @@
 // Out of memory at every place in turn, and closures that cannot be copied.
 #include "spec/spec.hpp"
 
+#include <unistd.h>
 #include <algorithm>
 #include <csignal>
 #include <cstddef>
 #include <cstdlib>
 #include <memory>
 #include <new>
-#include <unistd.h>
 
 namespace {
 constexpr long never = -1;

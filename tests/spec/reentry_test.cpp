@@ -2,12 +2,12 @@
 // Closures whose destructors call the loop, while it lets go of them.
 #include "spec/spec.hpp"
 
-#include <csignal>
-#include <functional>
-#include <memory>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <csignal>
+#include <functional>
+#include <memory>
 
 namespace asyncio::spec {
 namespace {

@@ -2,18 +2,18 @@
 // Signals: SIGINT under run(), and add_signal_handler().
 #include "spec/spec.hpp"
 
+#include <unistd.h>
 #include <atomic>
 #include <csignal>
 #include <memory>
 #include <set>
 #include <thread>
-#include <unistd.h>
 
 namespace asyncio::spec {
 namespace {
 
 bool has_default_action(int number) {
-  struct sigaction now {};
+  struct sigaction now{};
   return ::sigaction(number, nullptr, &now) == 0 && now.sa_handler == SIG_DFL;
 }
 
@@ -92,8 +92,7 @@ TEST(Interrupt, the_second_one_leaves_the_loop_at_once) {
     happened("while closing " + second);
   };
   happened(thrown_by([&] { run(main); }));
-  EXPECT_EQ(happened.seen(),
-            (lines{"first cancelled_error", "while closing cancelled_error", "keyboard_interrupt"}));
+  EXPECT_EQ(happened.seen(), (lines{"first cancelled_error", "while closing cancelled_error", "keyboard_interrupt"}));
   EXPECT_TRUE(has_default_action(SIGINT));
 }
 
@@ -122,7 +121,7 @@ TEST(Interrupt, when_main_was_cancelled_by_somebody_else_too_it_is_a_cancellatio
 TEST(Interrupt, a_handler_of_the_programs_own_is_left_alone) {
   static volatile std::sig_atomic_t seen = 0;
   seen = 0;
-  struct sigaction mine {}, before {}, now {};
+  struct sigaction mine{}, before{}, now{};
   mine.sa_handler = [](int) { seen = seen + 1; };
   ASSERT_EQ(::sigaction(SIGINT, &mine, &before), 0);
   const int n = run([]() -> coroutine<int> {
@@ -298,7 +297,8 @@ TEST(SignalHandler, may_remove_or_replace_itself) {
 TEST(SignalHandler, an_exception_is_reported_and_the_handler_stays) {
   auto loop = new_event_loop();
   journal told;
-  loop->set_exception_handler([&](event_loop&, const exception_context& c) { told(c.message + ": " + name_of(c.exception)); });
+  loop->set_exception_handler(
+      [&](event_loop&, const exception_context& c) { told(c.message + ": " + name_of(c.exception)); });
   int calls = 0;
   loop->add_signal_handler(SIGUSR1, [&] {
     if (++calls == 2) loop->stop();
@@ -308,8 +308,8 @@ TEST(SignalHandler, an_exception_is_reported_and_the_handler_stays) {
   loop->call_later(5ms, [] { ::raise(SIGUSR1); });
   loop->run_forever();
   EXPECT_EQ(calls, 2);
-  EXPECT_EQ(told.seen(), lines(2, "exception in the handler of signal " + std::to_string(SIGUSR1) +
-                                      ": runtime_error(handler)"));
+  EXPECT_EQ(told.seen(),
+            lines(2, "exception in the handler of signal " + std::to_string(SIGUSR1) + ": runtime_error(handler)"));
 }
 
 TEST(SignalHandler, several_signals_each_reach_their_own) {

@@ -76,9 +76,7 @@ std::string thrown_by(F&& f) {
 }
 
 /// Does `text` contain `part`?
-inline bool contains(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
-}
+inline bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
 template <class T>
 std::string text_of(const T& value) {

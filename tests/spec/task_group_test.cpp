@@ -138,8 +138,8 @@ TEST(TaskGroup, the_first_failure_cancels_the_others_and_the_body_and_comes_out_
     const std::string next = co_await ending(sleep(1s));
     happened("afterwards " + next);
   });
-  EXPECT_EQ(happened.seen(), (lines{"other cancelled_error", "body cancelled_error", "group(runtime_error(no))",
-                                    "afterwards done"}));
+  EXPECT_EQ(happened.seen(),
+            (lines{"other cancelled_error", "body cancelled_error", "group(runtime_error(no))", "afterwards done"}));
 }
 
 TEST(TaskGroup, errors_stand_in_the_order_in_which_the_tasks_ended_the_bodys_last) {
@@ -328,11 +328,12 @@ TEST(TaskGroup, refuses_tasks_before_it_is_entered_after_its_end_and_while_it_sh
     const std::string again = co_await shape_of_end(async_with(group, [] {}));
     happened(again);
   });
-  EXPECT_EQ(happened.seen(),
-            (lines{"runtime_error(the task_group has not been entered)",
-                   "runtime_error(the task_group has not been entered)", "runtime_error(the task_group is shutting down)",
-                   "runtime_error(the task_group is shutting down)", "runtime_error(the task_group is finished)",
-                   "runtime_error(the task_group is finished)", "runtime_error(the task_group has already been entered)"}));
+  EXPECT_EQ(
+      happened.seen(),
+      (lines{"runtime_error(the task_group has not been entered)", "runtime_error(the task_group has not been entered)",
+             "runtime_error(the task_group is shutting down)", "runtime_error(the task_group is shutting down)",
+             "runtime_error(the task_group is finished)", "runtime_error(the task_group is finished)",
+             "runtime_error(the task_group has already been entered)"}));
 }
 
 // S100
@@ -370,7 +371,8 @@ TEST(TaskGroup, tasks_that_go_on_spawning_cannot_outrun_its_end) {
       group.create_task(fail_after(2500ms, "heracles"));
     };
     const std::string end = co_await shape_of_end(async_with(task_group(), body));
-    EXPECT_TRUE(end.starts_with("group(runtime_error(heracles), runtime_error(the task_group is shutting down)")) << end;
+    EXPECT_TRUE(end.starts_with("group(runtime_error(heracles), runtime_error(the task_group is shutting down)"))
+        << end;
   });
 }
 
@@ -588,7 +590,8 @@ TEST(TaskGroup, may_be_cancelled_at_each_of_its_suspensions) {
   const auto body = []() -> coroutine<> {
     const auto in_group = [](task_group& group) -> coroutine<> {
       group.create_task(sleep(2s));
-      group.create_task([]() -> coroutine<> { co_await async_with(task_group(), [](task_group& g) { g.create_task(sleep(1s)); }); });
+      group.create_task(
+          []() -> coroutine<> { co_await async_with(task_group(), [](task_group& g) { g.create_task(sleep(1s)); }); });
       co_await sleep(1s);
       group.create_task(sleep(0s));
     };

@@ -456,8 +456,7 @@ TEST(Task, nobody_runs_inside_the_end_of_a_task) {
     co_await t;
     happened("awaiter");
   });
-  EXPECT_EQ(happened.seen(),
-            (lines{"ends", "frame dies", "scheduled before the end", "callback", "awaiter"}));
+  EXPECT_EQ(happened.seen(), (lines{"ends", "frame dies", "scheduled before the end", "callback", "awaiter"}));
 }
 
 }  // namespace

@@ -3,9 +3,9 @@
 #include "spec/spec.hpp"
 
 #include <fcntl.h>
+#include <unistd.h>
 #include <memory>
 #include <optional>
-#include <unistd.h>
 
 namespace asyncio::spec {
 namespace {
@@ -124,8 +124,7 @@ TEST(InjectCancel, throws_on_what_the_body_throws_else) {
     const std::string end = co_await ending(sleep(1s));
     if (end != "done") throw std::runtime_error("cleanup after " + end);
   };
-  EXPECT_EQ(thrown_by([&] { testing::inject_cancel(body); }),
-            "runtime_error(cleanup after cancelled_error(injected))");
+  EXPECT_EQ(thrown_by([&] { testing::inject_cancel(body); }), "runtime_error(cleanup after cancelled_error(injected))");
 }
 
 }  // namespace

@@ -185,8 +185,7 @@ TEST(Wait, leaves_no_timer_and_no_listener_behind) {
   testing::run([]() -> coroutine<> {
     future<> a, b;
     a.set_result();
-    for (int i = 0; i < 10; ++i)
-      co_await wait({.timeout = 1h, .return_when = return_when::first_completed}, a, b);
+    for (int i = 0; i < 10; ++i) co_await wait({.timeout = 1h, .return_when = return_when::first_completed}, a, b);
     EXPECT_EQ(get_running_loop().metrics().timers, 0u);
     b.set_result();
   });
@@ -296,8 +295,7 @@ TEST(AsCompleted, one_that_ends_in_time_leaves_no_timer) {
   testing::run([]() -> coroutine<> {
     {
       auto it = as_completed(std::vector<task<int>>(1, create_task(after(1s, 1))), 1h);
-      while (auto t = co_await it.next()) {
-      }
+      while (auto t = co_await it.next()) {}
     }
     EXPECT_EQ(get_running_loop().metrics().timers, 0u);
   });

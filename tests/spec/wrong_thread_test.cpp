@@ -31,8 +31,8 @@ std::string thrown_in_another_loop(F f) {
 /// Does it say who called what, whose the loop is, and what to call instead?
 ::testing::AssertionResult refused(const std::string& thrown, std::string_view call) {
   const std::string begin = "runtime_error(" + std::string(call) + ": called from thread ";
-  const std::string end = ", but its loop belongs to thread " + std::to_string(::getpid()) +
-                          " ('main'): use loop.call_soon_threadsafe())";
+  const std::string end =
+      ", but its loop belongs to thread " + std::to_string(::getpid()) + " ('main'): use loop.call_soon_threadsafe())";
   if (thrown.starts_with(begin) && thrown.ends_with(end)) return ::testing::AssertionSuccess();
   return ::testing::AssertionFailure() << thrown;
 }
@@ -405,23 +405,21 @@ TEST(WrongThread, settings_of_a_loop_are_refused) {
     auto owned = std::make_shared<int>(1);
     EXPECT_TRUE(refused(thrown_elsewhere([&] { loop.set_debug(true); }), "loop.set_debug()"));
     EXPECT_TRUE(refused(thrown_elsewhere([&] { (void)loop.get_debug(); }), "loop.get_debug()"));
-    EXPECT_TRUE(refused(thrown_elsewhere([&] { loop.set_slow_callback_duration(1s); }),
-                        "loop.set_slow_callback_duration()"));
-    EXPECT_TRUE(refused(thrown_elsewhere([&] { (void)loop.slow_callback_duration(); }),
-                        "loop.slow_callback_duration()"));
-    EXPECT_TRUE(refused(thrown_elsewhere([&] {
-                          loop.set_exception_handler([owned](event_loop&, const exception_context&) {});
-                        }),
-                        "loop.set_exception_handler()"));
-    EXPECT_TRUE(refused(thrown_elsewhere([&] { loop.set_exception_handler(nullptr); }),
-                        "loop.set_exception_handler()"));
-    EXPECT_TRUE(refused(thrown_elsewhere([&] { (void)loop.has_exception_handler(); }),
-                        "loop.has_exception_handler()"));
+    EXPECT_TRUE(
+        refused(thrown_elsewhere([&] { loop.set_slow_callback_duration(1s); }), "loop.set_slow_callback_duration()"));
+    EXPECT_TRUE(
+        refused(thrown_elsewhere([&] { (void)loop.slow_callback_duration(); }), "loop.slow_callback_duration()"));
+    EXPECT_TRUE(refused(
+        thrown_elsewhere([&] { loop.set_exception_handler([owned](event_loop&, const exception_context&) {}); }),
+        "loop.set_exception_handler()"));
+    EXPECT_TRUE(
+        refused(thrown_elsewhere([&] { loop.set_exception_handler(nullptr); }), "loop.set_exception_handler()"));
+    EXPECT_TRUE(refused(thrown_elsewhere([&] { (void)loop.has_exception_handler(); }), "loop.has_exception_handler()"));
     EXPECT_TRUE(refused(thrown_elsewhere([&] { loop.call_exception_handler(exception_context()); }),
                         "loop.call_exception_handler()"));
     EXPECT_TRUE(refused(thrown_elsewhere([&] { (void)loop.next_deadline(); }), "loop.next_deadline()"));
-    EXPECT_TRUE(refused(thrown_elsewhere([&] { loop.remove_signal_handler(SIGUSR1); }),
-                        "loop.remove_signal_handler()"));
+    EXPECT_TRUE(
+        refused(thrown_elsewhere([&] { loop.remove_signal_handler(SIGUSR1); }), "loop.remove_signal_handler()"));
     EXPECT_EQ(owned.use_count(), 1);
     EXPECT_FALSE(loop.has_exception_handler());
     co_return;

@@ -55,21 +55,21 @@ struct task_extra {
 struct coro_core : future_core, op, task_links {
   explicit coro_core(const future_kind* k) noexcept : future_core(k, nullptr), op(unset()) {}
 
-  void* parent = nullptr;           ///< the frame that awaits this one
-  wait_base* waiting = nullptr;     ///< what the suspended task waits on
+  void* parent = nullptr;        ///< the frame that awaits this one
+  wait_base* waiting = nullptr;  ///< what the suspended task waits on
   task_extra* extra = nullptr;
-  std::source_location site;        ///< the co_await it last passed
-  std::source_location origin;      ///< the coroutine function
-  bool spawned = false;             ///< is a task
+  std::source_location site;    ///< the co_await it last passed
+  std::source_location origin;  ///< the coroutine function
+  bool spawned = false;         ///< is a task
   bool started = false;
-  bool ended = false;               ///< ran to its end
-  bool ended_cancelled = false;     ///< by letting cancelled_error out
-  bool ended_interrupted = false;   ///< by letting keyboard_interrupt out
+  bool ended = false;              ///< ran to its end
+  bool ended_cancelled = false;    ///< by letting cancelled_error out
+  bool ended_interrupted = false;  ///< by letting keyboard_interrupt out
   bool scheduled = false;
   bool must_cancel = false;
-  bool late_cancel = false;         ///< must_cancel came when a result was there already
+  bool late_cancel = false;  ///< must_cancel came when a result was there already
   std::uint32_t cancel_requests = 0;
-  void* top;                        ///< the frame that the next step resumes
+  void* top;  ///< the frame that the next step resumes
   std::uint64_t number;
 
   void* frame() noexcept;
@@ -142,17 +142,17 @@ inline void begin_wait(coro_core* task, wait_base* wait, std::coroutine_handle<>
 [[noreturn]] void throw_cancelled(coro_core* task);
 
 // The compiled half of coroutine<T>.
-void store_exception(coro_core* core) noexcept;                   ///< inside a catch block
+void store_exception(coro_core* core) noexcept;  ///< inside a catch block
 [[noreturn]] void rethrow_error(coro_core* core);
-void destroy_frame(void* frame) noexcept;                         ///< out of line: no compiler may elide the frame
-void drop_unawaited(coro_core* core) noexcept;                    ///< reports, destroys
-void discard(coro_core* core) noexcept;                           ///< destroys without a word
+void destroy_frame(void* frame) noexcept;       ///< out of line: no compiler may elide the frame
+void drop_unawaited(coro_core* core) noexcept;  ///< reports, destroys
+void discard(coro_core* core) noexcept;         ///< destroys without a word
 [[noreturn]] void throw_awaited_twice();
 
 void run_step(op* step) noexcept;
-[[noreturn]] void refuse_task(coro_core* core, loop_core* loop);   ///< destroys the coroutine, says why it cannot start
+[[noreturn]] void refuse_task(coro_core* core, loop_core* loop);  ///< destroys the coroutine, says why it cannot start
 void name_new_task(coro_core* core, std::string_view name);
-void inherit_context(coro_core* task);                             ///< of its creator
+void inherit_context(coro_core* task);  ///< of its creator
 task_extra& extra_of(coro_core* task);
 void run_eagerly(coro_core* core) noexcept;
 void clean_up_task(coro_core* task) noexcept;

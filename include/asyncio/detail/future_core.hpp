@@ -29,10 +29,10 @@ struct waiter {
 
 /// What a kind of future can do beyond the common things.
 struct future_kind {
-  void (*destroy_value)(future_core*) noexcept;           ///< called only when there is a value
-  bool (*cancel)(future_core*, const shared_text&);       ///< false: already done
-  void (*free)(future_core*) noexcept;                    ///< the last reference is gone: destroy and free the block
-  bool is_task = false;                                   ///< the core is a coro_core
+  void (*destroy_value)(future_core*) noexcept;      ///< called only when there is a value
+  bool (*cancel)(future_core*, const shared_text&);  ///< false: already done
+  void (*free)(future_core*) noexcept;               ///< the last reference is gone: destroy and free the block
+  bool is_task = false;                              ///< the core is a coro_core
 };
 
 enum class future_state : std::uint8_t { pending, finished, cancelled };
@@ -57,8 +57,8 @@ struct future_core {
 
   // In this order, and the zeros side by side, so that a new core is a handful of wide stores.
   const future_kind* kind;
-  inbox* home;                                ///< null for a coroutine that is not a task
-  waiter* waiters = nullptr;                  ///< circular; the first to be notified
+  inbox* home;                ///< null for a coroutine that is not a task
+  waiter* waiters = nullptr;  ///< circular; the first to be notified
   std::exception_ptr error;
   shared_text cancel_message;
   atomic_cell<std::int32_t> shared_refs{0};
@@ -66,9 +66,9 @@ struct future_core {
   std::uint32_t block_size = 0;
   future_state state = future_state::pending;
   bool has_value = false;
-  bool retrieved = true;                      ///< false: an exception waits for somebody to look at it
-  bool merged = false;                        ///< the owner's copy of merged_bit
-  future_core* next_dropped;                  ///< the inbox's list of objects handed over by other threads
+  bool retrieved = true;      ///< false: an exception waits for somebody to look at it
+  bool merged = false;        ///< the owner's copy of merged_bit
+  future_core* next_dropped;  ///< the inbox's list of objects handed over by other threads
 
   bool is_task() const noexcept { return kind->is_task; }
   bool is_done() const noexcept { return state != future_state::pending; }
@@ -164,9 +164,7 @@ struct future_core {
  public:
   [[noreturn]] void throw_no_result();
   /// Is there no other reference than the caller's own?  Thread: the loop's.
-  bool only_reference() const noexcept {
-    return !merged && local_refs == 1 && shared_refs.load(order::acquire) == 0;
-  }
+  bool only_reference() const noexcept { return !merged && local_refs == 1 && shared_refs.load(order::acquire) == 0; }
   /// The owner takes what another thread handed over: merges the counts, or frees what nobody refers to any more.
   void take_back() noexcept;
 };

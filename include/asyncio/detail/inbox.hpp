@@ -15,11 +15,11 @@ struct future_core;
 
 /// What the library knows about the running thread. One load each; zero outside a loop.
 struct thread_state {
-  loop_core* loop = nullptr;       ///< the loop that runs in this thread
-  coro_core* task = nullptr;       ///< the task whose step runs now
-  void* next_frame = nullptr;      ///< the coroutine frame that the running step continues with
-  std::uint64_t loop_number = 0;   ///< of that loop: see inbox::number()
-  int thread = 0;                  ///< the system's number of this thread; 0 until a loop was made or run here
+  loop_core* loop = nullptr;          ///< the loop that runs in this thread
+  coro_core* task = nullptr;          ///< the task whose step runs now
+  void* next_frame = nullptr;         ///< the coroutine frame that the running step continues with
+  std::uint64_t loop_number = 0;      ///< of that loop: see inbox::number()
+  int thread = 0;                     ///< the system's number of this thread; 0 until a loop was made or run here
   context_cell* context = nullptr;    ///< what a callback, or context::run(), has entered
   coro_core* context_task = nullptr;  ///< `task` then
 };
@@ -92,9 +92,7 @@ class inbox {
 
   /// Counted users: the loop itself and every live future, task and handle of it.
   /// Thread of both: the loop's, or any once it is closed.
-  void add_user_of_owner() noexcept {
-    users_.store(users_.load(order::relaxed) + 1, order::relaxed);
-  }
+  void add_user_of_owner() noexcept { users_.store(users_.load(order::relaxed) + 1, order::relaxed); }
   void add_user() noexcept {
     if (owned_here()) [[likely]]
       users_.store(users_.load(order::relaxed) + 1, order::relaxed);

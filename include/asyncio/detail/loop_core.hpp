@@ -22,8 +22,8 @@ struct timer_op : op {
   explicit timer_op(unset u) noexcept : op(u) {}
 
   time_point deadline;
-  timer_op* prev_due;  ///< the one before it among those that are due in this turn
-  std::uint32_t slot = none;     ///< its place in the heap
+  timer_op* prev_due;         ///< the one before it among those that are due in this turn
+  std::uint32_t slot = none;  ///< its place in the heap
 
   static constexpr std::uint32_t none = UINT32_MAX, due = UINT32_MAX - 1;
   bool armed() const noexcept { return slot != none; }

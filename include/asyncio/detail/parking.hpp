@@ -29,10 +29,11 @@ class parked : public wait_base, public op {
 
  protected:
   ~parked();
-  /// Throws the cancellation that ended this wait.
+  /// Throws what ended this wait early: a cancellation, or the end of what it waited in. Before anything else is
+  /// touched, since that may be gone.
   void check_cancelled() {
     if (cancelled_) [[unlikely]]
-      throw_cancelled(task_);
+      throw_ended_early();
   }
   /// Did it have to wait (and was not cancelled)?
   bool collected() const noexcept { return place_ == place::over && !cancelled_; }
@@ -46,9 +47,13 @@ class parked : public wait_base, public op {
   std::uint64_t ticket_ = 0;
   place place_ = place::idle;
   bool cancelled_ = false;
+  bool abandoned_ = false;  // by a line that died
+
+  [[noreturn]] void throw_ended_early();
 };
 
-/// A line of parked tasks, first come, first served. What they wait for belongs to their loop from then on.
+/// A line of parked tasks, first come, first served. What they wait for belongs to their loop from then on. Who still
+/// waits when the line dies goes on with a std::runtime_error.
 class parking {
  public:
   /// Takes what `p` waits for, when it is p's turn. False: it is gone, p goes on waiting.
@@ -58,6 +63,10 @@ class parking {
   explicit parking(loop_bond& home) noexcept : home_(&home) {}
   parking(const parking&) = delete;
   parking& operator=(const parking&) = delete;
+  ~parking() {
+    if (!empty()) [[unlikely]]
+      abandon();
+  }
 
   /// Nobody is in line, called or not.
   bool empty() const noexcept { return waiting_.first == nullptr && called_.first == nullptr; }
@@ -69,8 +78,7 @@ class parking {
   /// Calls the first who waits. False: nobody does.
   bool call_first() noexcept;
   void call_all() noexcept {
-    while (call_first()) {
-    }
+    while (call_first()) {}
   }
 
  private:
@@ -82,6 +90,7 @@ class parking {
     void remove(parked& p) noexcept;
   };
 
+  void abandon() noexcept;
   static bool cancel_parked(wait_base* self) noexcept;
   static void run_called(op* self) noexcept;
   line& line_of(const parked& p) noexcept { return p.place_ == parked::place::called ? called_ : waiting_; }

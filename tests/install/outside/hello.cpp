@@ -7,6 +7,4 @@ asyncio::coroutine<int> answer() {
   co_return 42;
 }
 
-int main() {
-  std::printf("%d\n", asyncio::run(answer()));
-}
+int main() { std::printf("%d\n", asyncio::run(answer())); }

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
+// Durations and clocks without the calendar, which takes as long to compile as all of this library.
+#if __has_include(<bits/chrono.h>)
+#include <bits/chrono.h>
+#else
 #include <chrono>
+#endif
 #include <compare>
 #include <cstdint>
 #include <limits>

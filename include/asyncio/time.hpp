@@ -28,6 +28,28 @@ namespace detail {
 /// added, subtracted, scaled and compared like one; what is too large saturates.
 /// Errors: std::invalid_argument for NaN.   Python: a float of seconds.
 class timedelta {
+  // In front of what uses it in constant expressions.
+  template <class Rep, class Period>
+  static constexpr std::chrono::nanoseconds convert(std::chrono::duration<Rep, Period> d) {
+    using std::chrono::nanoseconds;
+    if constexpr (std::is_floating_point_v<Rep>) {
+      if (d.count() != d.count()) detail::throw_nan_duration();
+      const double ns = std::chrono::duration_cast<std::chrono::duration<double, std::nano>>(d).count();
+      constexpr double most = 9.2e18;  // just inside the range of 64-bit nanoseconds: about 291 years
+      if (ns >= most) return nanoseconds::max();
+      if (ns <= -most) return nanoseconds::min();
+      return nanoseconds(static_cast<std::int64_t>(ns));
+    } else {
+      using scale = std::ratio_divide<Period, std::nano>;
+      if constexpr (scale::den == 1) {
+        constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max() / scale::num;
+        if (std::cmp_greater(d.count(), most)) return nanoseconds::max();
+        if (std::cmp_less(d.count(), -most)) return nanoseconds::min();
+      }
+      return std::chrono::duration_cast<nanoseconds>(d);
+    }
+  }
+
  public:
   constexpr timedelta() = default;
 
@@ -105,26 +127,6 @@ class timedelta {
  private:
   static constexpr timedelta end_of_range(bool upper) noexcept {
     return upper ? std::chrono::nanoseconds::max() : std::chrono::nanoseconds::min();
-  }
-  template <class Rep, class Period>
-  static constexpr std::chrono::nanoseconds convert(std::chrono::duration<Rep, Period> d) {
-    using std::chrono::nanoseconds;
-    if constexpr (std::is_floating_point_v<Rep>) {
-      if (d.count() != d.count()) detail::throw_nan_duration();
-      const double ns = std::chrono::duration_cast<std::chrono::duration<double, std::nano>>(d).count();
-      constexpr double most = 9.2e18;  // just inside the range of 64-bit nanoseconds: about 291 years
-      if (ns >= most) return nanoseconds::max();
-      if (ns <= -most) return nanoseconds::min();
-      return nanoseconds(static_cast<std::int64_t>(ns));
-    } else {
-      using scale = std::ratio_divide<Period, std::nano>;
-      if constexpr (scale::den == 1) {
-        constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max() / scale::num;
-        if (std::cmp_greater(d.count(), most)) return nanoseconds::max();
-        if (std::cmp_less(d.count(), -most)) return nanoseconds::min();
-      }
-      return std::chrono::duration_cast<nanoseconds>(d);
-    }
   }
 
   std::chrono::nanoseconds ns_{};

@@ -161,8 +161,9 @@ void clean_up_task(coro_core* task) noexcept;
 /// reference for the caller. Errors: std::runtime_error when the loop is closed or another thread's; the coroutine is
 /// destroyed then.
 inline coro_core* start_task(loop_core* loop, coro_core* core, std::string_view name, bool eager) {
-  if (loop == nullptr) loop = here.loop;
-  if (loop == nullptr || loop->closing() || !loop->box().owned_here()) [[unlikely]]
+  const bool running_one = loop == nullptr;
+  if (running_one) loop = here.loop;
+  if (loop == nullptr || loop->closing() || (!running_one && !loop->box().owned_here())) [[unlikely]]
     refuse_task(core, loop);
   if (!name.empty()) [[unlikely]]
     name_new_task(core, name);

@@ -75,6 +75,18 @@ class Lint(unittest.TestCase):
                 "-std=c++20", "-include", "/b/cmake_pch.hxx", "-o", "a.o", "-c", "a.cpp"]
         self.assertEqual(lint.kept(line), ["-DA=1", "-I", "/x", "-I/y", "-isystem", "/z", "-std=c++20"])
 
+    def test_what_clang_is_told_of_precompiled_headers_is_dropped_whole(self):
+        line = ["clang++", "-DA=1", "-Winvalid-pch", "-Xclang", "-include-pch", "-Xclang", "/b/cmake_pch.hxx.pch",
+                "-Xclang", "-include", "-Xclang", "/b/cmake_pch.hxx", "-I/y", "-Xclang", "-fno-pch-timestamp", "-std=c++20"]
+        self.assertEqual(lint.kept(line), ["-DA=1", "-I/y", "-std=c++20"])
+
+    def test_an_error_without_a_place_is_named(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "plain.cpp"
+            file.write_text("int main() {}\n")
+            findings = lint.lint_file(CLANG_QUERY, file, ["-std=c++20", "-include", "nowhere.hpp"])
+        self.assertIn("nowhere.hpp", "".join(str(finding) for finding in findings))
+
     def test_markdown_code_is_searched_for_conditions(self):
         self.assertTrue(lint.MARKDOWN_CONDITION.search("if (co_await f()) g();"))
         self.assertTrue(lint.MARKDOWN_CONDITION.search("while (!co_await f())"))

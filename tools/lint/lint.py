@@ -48,7 +48,8 @@ ERROR = re.compile(r"^(.+?):(\d+):(\d+): (?:fatal )?error: (.*)$")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 COROUTINE = re.compile(r"\bco_(?:await|return|yield)\b")
 MARKDOWN_CONDITION = re.compile(r"\b(?:if|while|switch)\s*\(\s*!?\s*co_await\b")
-KEPT_FLAGS = ("-I", "-D", "-U", "-std=", "-isystem", "-include")
+PAIRED_FLAGS = ("-I", "-isystem", "-include", "-D", "-U")
+KEPT_FLAGS = ("-I", "-D", "-U", "-std=", "-isystem")
 
 
 class Finding(tuple):
@@ -72,11 +73,14 @@ def plain_flags():
 
 
 def kept(arguments):
-    """Of a compiler's command line, what decides how a file is parsed; the rest belongs to that compiler."""
+    """Of a compiler's command line, what decides how a file is parsed; the rest belongs to that compiler. What is handed
+    to its innards (-Xclang), and precompiled headers, only make it quicker."""
     flags, i = [], 0
     while i < len(arguments):
         argument = arguments[i]
-        if argument in ("-I", "-isystem", "-include", "-D", "-U"):
+        if argument == "-Xclang":
+            i += 1
+        elif argument in PAIRED_FLAGS:
             if "cmake_pch" not in arguments[i + 1]:
                 flags += [argument, arguments[i + 1]]
             i += 1
@@ -139,8 +143,9 @@ def lint_file(clang_query, file, flags):
             path, row, column, message = match.groups()
             findings.add(Finding((relative(path), int(row), int(column), "parse", f"clang cannot read it: {message}")))
     if run.returncode != 0 and not findings:
-        last = (run.stderr.strip() or run.stdout.strip() or "no output").splitlines()[-1]
-        findings.add(Finding((relative(file), 1, 1, "parse", f"{clang_query} failed: {last}")))
+        said = (run.stderr.strip() or run.stdout.strip() or "no output").splitlines()
+        reason = next((line for line in said if "error:" in line), said[-1])
+        findings.add(Finding((relative(file), 1, 1, "parse", f"{clang_query} failed: {reason}")))
     return findings
 
 

@@ -159,9 +159,9 @@ class async_generator<T, S>::promise_type : public detail::promise_base<void>,
 
   template <class A>
     requires awaitable<A>
-  A&& await_transform(A&& a, std::source_location where = std::source_location::current()) noexcept {
+  decltype(auto) await_transform(A&& a, std::source_location where = std::source_location::current()) noexcept {
     this->core->site = where;
-    return static_cast<A&&>(a);
+    return detail::as_native<A>(static_cast<A&&>(a));
   }
 
   void* frame() const noexcept { return this->core->frame(); }
@@ -189,6 +189,7 @@ class [[nodiscard("it must be awaited: co_await g.next()")]] async_generator<T, 
  public:
   class awaiter {
    public:
+    using native = void;
     explicit awaiter(promise_type* promise) noexcept : promise_(promise) {}
     awaiter(const awaiter&) = delete;
     awaiter& operator=(const awaiter&) = delete;
@@ -206,6 +207,7 @@ class [[nodiscard("it must be awaited: co_await g.next()")]] async_generator<T, 
       promise_->running = ours_ = true;
       core->parent = parent.address();
       detail::here.next_frame = promise_->frame();
+      --detail::here.budget;
     }
     std::optional<T> await_resume() {
       if (!ours_) return std::nullopt;

@@ -13,6 +13,7 @@
 #include <asyncio/event_loop.hpp>
 #include <asyncio/future.hpp>
 #include <asyncio/gather.hpp>
+#include <asyncio/interop.hpp>
 #include <asyncio/locks.hpp>
 #include <asyncio/log.hpp>
 #include <asyncio/outcome.hpp>

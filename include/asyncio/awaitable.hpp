@@ -127,6 +127,7 @@ consteval bool is_closure() {
 template <class Awaiter>
 class in_place_await {
  public:
+  using native = void;
   explicit in_place_await(Awaiter& awaiter) noexcept : awaiter_(&awaiter) {}
   bool await_ready() { return awaiter_->await_ready(); }
   auto await_suspend(std::coroutine_handle<> frame) { return awaiter_->await_suspend(frame); }

@@ -2,6 +2,7 @@
 #pragma once
 #include <asyncio/awaitable.hpp>
 #include <asyncio/detail/coro_core.hpp>
+#include <asyncio/detail/foreign.hpp>
 
 #include <concepts>
 #include <coroutine>
@@ -104,6 +105,7 @@ class coroutine {
 
   class awaiter {
    public:
+    using native = void;
     explicit awaiter(detail::coro_core* core) noexcept : core_(core) {}
     awaiter(const awaiter&) = delete;
     awaiter& operator=(const awaiter&) = delete;
@@ -115,6 +117,7 @@ class coroutine {
       core_->parent = parent.address();
       core_->started = true;
       detail::here.next_frame = core_->frame();
+      --detail::here.budget;
     }
     T await_resume() {
       if (core_->error != nullptr) [[unlikely]]
@@ -195,9 +198,9 @@ class coroutine<T>::promise_type : public detail::promise_base<T>,
 
   template <class A>
     requires awaitable<A>
-  A&& await_transform(A&& a, std::source_location where = std::source_location::current()) noexcept {
+  decltype(auto) await_transform(A&& a, std::source_location where = std::source_location::current()) noexcept {
     detail::core_of<T>(*this)->site = where;
-    return static_cast<A&&>(a);
+    return detail::as_native<A>(static_cast<A&&>(a));
   }
 
   template <class A>

@@ -24,15 +24,18 @@ namespace asyncio {
 /// epoll, as event_loop::backend() tells. The environment variable ASYNCIO_BACKEND takes the same three words.
 enum class backend_kind { automatic, io_uring, epoll };
 
-/// How a loop is made and run. `debug`: default from ASYNCIO_DEBUG. `spin`: microseconds to look for work before
-/// sleeping. `clock`: a clock of one's own, for tests. `watchdog`, `trace`: for looking inside.
+/// How a loop is made and run. `debug`: default from ASYNCIO_DEBUG. `clock`: a clock of one's own, for tests. `spin`:
+/// microseconds to look for work before sleeping. `watchdog`, `trace`: for looking inside. `budget`: how many awaits in a
+/// row a task may make that need not wait (a full queue, a free lock, a future that is done, a coroutine that never
+/// suspends) before everybody else has a turn; 0: as many as it likes, as in Python.
 struct run_options {
   std::optional<bool> debug = {};
   backend_kind backend = backend_kind::automatic;
-  unsigned spin = 0;
   asyncio::clock_source* clock = nullptr;
+  unsigned spin = 0;
   timedelta watchdog = {};
   std::string_view trace = {};
+  unsigned budget = 128;
 };
 using loop_options = run_options;
 static_assert(std::is_aggregate_v<run_options> && std::is_trivially_copyable_v<run_options>);
@@ -44,6 +47,53 @@ struct exception_context {
   any_task task = {};
   std::source_location where = {};
 };
+
+/// A function that a loop calls, shared by whoever holds it. Empty: none is set.
+template <class... A>
+class loop_hook {
+ public:
+  loop_hook() noexcept = default;
+  template <class F>
+    requires std::invocable<F&, A...> && (!std::same_as<F, loop_hook>)
+  explicit loop_hook(F f) : shared_(new holder<F>(std::move(f))) {}
+
+  explicit operator bool() const noexcept { return static_cast<bool>(shared_); }
+  /// Calls it; it must not be empty.
+  void operator()(A... args) const { shared_->call(shared_.get(), static_cast<A>(args)...); }
+
+ private:
+  struct node : detail::counted {
+    using detail::counted::counted;
+    void (*call)(node*, A...) = nullptr;
+  };
+  template <class F>
+  struct holder final : node {
+    explicit holder(F f)
+        : node([](detail::counted* self) noexcept { delete static_cast<holder*>(self); }), function(std::move(f)) {
+      this->call = [](node* self, A... args) {
+        static_cast<void>(static_cast<holder*>(self)->function(static_cast<A>(args)...));
+      };
+    }
+    F function;
+  };
+  detail::counted_ptr<node> shared_;
+};
+/// Who is told of exceptions that nobody catches: f(loop, context).
+using exception_handler = loop_hook<event_loop&, const exception_context&>;
+/// Who is asked about every new task of a loop, before its first step: f(loop, task, options). It has its name and
+/// context; `options` says how it was asked for, and `options.eager_start` may be changed. An exception of f comes out of
+/// create_task(), and the task never runs.
+using task_factory = loop_hook<event_loop&, const any_task&, task_options&>;
+
+/// Starts every task at once, up to its first suspension, unless it was asked for with `.eager_start = false`:
+/// loop.set_task_factory(eager_task_factory).   Python: asyncio.eager_task_factory.
+struct eager_task_factory_t {
+  explicit eager_task_factory_t() = default;
+  void operator()(event_loop&, const any_task&, task_options& options) const noexcept {
+    if (!options.eager_start) options.eager_start = true;
+  }
+};
+inline constexpr eager_task_factory_t eager_task_factory{};
 
 /// Counts of a loop at this moment.
 struct loop_metrics {
@@ -200,15 +250,11 @@ repeated_call* make_repeated_call(F f) {
   return n;
 }
 
-struct exception_handler {
-  void (*call)(exception_handler*, event_loop&, const exception_context&) = nullptr;
-  void (*destroy)(exception_handler*) noexcept = nullptr;
-};
-
 /// Waits until a descriptor is ready; see event_loop::readable().
 struct ready_wait_state;
 class [[nodiscard("it must be awaited")]] ready_operation {
  public:
+  using native = void;
   ready_operation(loop_core& loop, int fd, bool for_write) noexcept : loop_(&loop), fd_(fd), for_write_(for_write) {}
   ready_operation(ready_operation&& other) noexcept
       : loop_(other.loop_), fd_(other.fd_), for_write_(other.for_write_) {}
@@ -336,6 +382,17 @@ class event_loop : public detail::spawner<event_loop> {
     return future<T>(*this);
   }
 
+  /// Asks `f` about every task that is made from now on (see asyncio::task_factory); nullptr: nobody is asked.
+  /// Python: loop.set_task_factory(), as a hook: the task is made by the library.
+  template <std::invocable<event_loop&, const any_task&, task_options&> F>
+  void set_task_factory(F f) {
+    replace_task_factory(asyncio::task_factory(std::move(f)));
+  }
+  void set_task_factory(asyncio::task_factory factory) { replace_task_factory(std::move(factory)); }
+  void set_task_factory(std::nullptr_t) { replace_task_factory({}); }
+  /// The factory that was set; empty when there is none.
+  asyncio::task_factory get_task_factory() const;
+
   /// Calls f() whenever `fd` can be read (end of file and errors count) until remove_reader(fd). One reader a
   /// descriptor: a second call replaces the first. Errors: std::system_error (EPERM for a regular file).
   template <detail::plain_callable F>
@@ -365,19 +422,12 @@ class event_loop : public detail::spawner<event_loop> {
   /// Who is told of exceptions that nobody catches; nullptr: the default handler, which logs.
   template <std::invocable<event_loop&, const exception_context&> F>
   void set_exception_handler(F f) {
-    struct node : detail::exception_handler {
-      explicit node(F g) : f(std::move(g)) {}
-      F f;
-    };
-    auto* n = new node(std::move(f));
-    n->call = [](detail::exception_handler* self, event_loop& loop, const exception_context& context) {
-      static_cast<node*>(self)->f(loop, context);
-    };
-    n->destroy = [](detail::exception_handler* self) noexcept { delete static_cast<node*>(self); };
-    replace_exception_handler(n);
+    replace_exception_handler(asyncio::exception_handler(std::move(f)));
   }
-  void set_exception_handler(std::nullptr_t) { replace_exception_handler(nullptr); }
-  bool has_exception_handler() const;
+  void set_exception_handler(asyncio::exception_handler handler) { replace_exception_handler(std::move(handler)); }
+  void set_exception_handler(std::nullptr_t) { replace_exception_handler({}); }
+  /// The handler that was set; empty for the default one.
+  asyncio::exception_handler get_exception_handler() const;
   void call_exception_handler(const exception_context& context);
   /// Thread: any.
   void default_exception_handler(const exception_context& context) noexcept;
@@ -428,7 +478,8 @@ class event_loop : public detail::spawner<event_loop> {
   void watch(int fd, bool for_write, detail::repeated_call* call);
   bool unwatch(int fd, bool for_write);
   void watch_signal(int number, detail::repeated_call* call);
-  void replace_exception_handler(detail::exception_handler* handler);
+  void replace_exception_handler(asyncio::exception_handler handler);
+  void replace_task_factory(asyncio::task_factory factory);
 
   impl* impl_;
 };

@@ -85,13 +85,14 @@ class future_wait : public wait_base, public waiter {
   bool await_ready() const {
     if (!subject_) [[unlikely]]
       throw_empty_handle();
-    subject_->check_thread("co_await");
-    return subject_->is_done();
+    if (here.task == nullptr || here.task->home != subject_->home) [[unlikely]]
+      check_from_elsewhere();
+    return subject_->is_done() && within_budget();
   }
   void await_suspend(std::coroutine_handle<> frame) {
-    task_ = awaiting_task();
-    if (task_->home != subject_->home) [[unlikely]]
-      throw_other_loop();
+    task_ = here.task;
+    if (subject_->is_done()) [[unlikely]]
+      return task_->yield(frame.address());
     if (task_ == subject_.get()) [[unlikely]]
       throw_self_await();
     notify = [](waiter* self, future_core*) noexcept { static_cast<future_wait*>(self)->task_->wake(); };
@@ -110,7 +111,8 @@ class future_wait : public wait_base, public waiter {
   }
 
  private:
-  void stop_waiting() noexcept;  // a frame that is destroyed while it waits
+  void stop_waiting() noexcept;       // a frame that is destroyed while it waits
+  void check_from_elsewhere() const;  // awaited by no task of the subject's loop: that is allowed when it is done
   [[noreturn]] void throw_failure();
 
  protected:

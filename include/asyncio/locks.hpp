@@ -25,9 +25,10 @@ class permits {
 
   /// Errors: std::runtime_error in a wrong thread.
   void check_thread(const char* call) const { home_.check_thread(call); }
+  /// For a task that need not wait, and has budget left.
   bool try_take() {
     check_thread(taker_);
-    if (free_ == 0 || !line_.empty()) return false;
+    if (none_left() || !within_budget()) return false;
     --free_;
     return true;
   }
@@ -59,6 +60,7 @@ class [[nodiscard("it must be awaited: co_await x.acquire()")]] permit_wait : pu
   bool await_ready() { return from_->try_take(); }
   void await_suspend(std::coroutine_handle<> frame) {
     from_->line_.park(*this, frame, &permit_wait::collect, &permit_wait::cancelled_when_called);
+    from_->call_next();  // itself, if it need not wait
   }
   void await_resume() { check_cancelled(); }
 
@@ -219,10 +221,11 @@ class event {
     waiter(waiter&& other) noexcept : parked(static_cast<parked&&>(other)), event_(other.event_) {}
     bool await_ready() const {
       event_->home_.check_thread("event.wait()");
-      return event_->set_;
+      return event_->set_ && detail::within_budget();
     }
     void await_suspend(std::coroutine_handle<> frame) {
       event_->line_.park(*this, frame, &detail::collect_nothing, &detail::call_nobody_else);
+      if (event_->set_) event_->line_.call_all();
     }
     void await_resume() { check_cancelled(); }
 

@@ -177,10 +177,11 @@ class queue_base {
     getter(getter&& other) noexcept : parked(std::move(other)), queue_(other.queue_) {}
     bool await_ready() const {
       queue_->home_.check_thread("queue.get()");
-      return queue_->may_get();
+      return queue_->may_get() && within_budget();
     }
     void await_suspend(std::coroutine_handle<> frame) {
       queue_->getters_.park(*this, frame, &getter::collect, &getter::call_another);
+      if (queue_->may_get()) queue_->getters_.call_first();
     }
 
    protected:
@@ -235,10 +236,11 @@ class queue_base {
         : parked(std::move(other)), queue_(other.queue_), item_(std::move(other.item_)) {}
     bool await_ready() const {
       queue_->home_.check_thread("queue.put()");
-      return queue_->may_put();
+      return queue_->may_put() && within_budget();
     }
     void await_suspend(std::coroutine_handle<> frame) {
       queue_->putters_.park(*this, frame, &put_operation::collect, &put_operation::call_another);
+      if (queue_->may_put()) queue_->putters_.call_first();
     }
     void await_resume() {
       check_cancelled();
@@ -326,10 +328,11 @@ class queue_base {
     join_operation(join_operation&& other) noexcept : parked(std::move(other)), queue_(other.queue_) {}
     bool await_ready() const {
       queue_->home_.check_thread("queue.join()");
-      return queue_->unfinished_ == 0;
+      return queue_->unfinished_ == 0 && within_budget();
     }
     void await_suspend(std::coroutine_handle<> frame) {
       queue_->joiners_.park(*this, frame, &collect_nothing, &call_nobody_else);
+      if (queue_->unfinished_ == 0) queue_->joiners_.call_all();
     }
     void await_resume() { check_cancelled(); }
 

@@ -33,8 +33,7 @@ class sleep_wait : public wait_base, public timer_op {
   void await_suspend(std::coroutine_handle<> frame) {
     task_ = awaiting_task();
     if (time_.count() <= 0 && !absolute_) {
-      task_->top = frame.address();
-      task_->schedule();
+      task_->yield(frame.address());
     } else {
       arm(frame);
     }

@@ -33,7 +33,7 @@ void set_task_name(future_core* core, std::string name);
 int task_cancelling(const future_core* core) noexcept;
 int task_uncancel(future_core* core) noexcept;
 std::string describe_task(const future_core* core);
-coro_core* start_task(loop_core* loop, coro_core* core, const task_options& options);
+coro_core* start_task(loop_core* loop, coro_core* core, task_options options);
 
 }  // namespace detail
 
@@ -190,7 +190,7 @@ task<T> start(loop_core* loop, coroutine<T>&& c) {
   coro_core* core = c.release();
   if (core == nullptr) [[unlikely]]
     throw_awaited_twice();
-  return task<T>::from_core(core_ref<>::adopt(start_task(loop, core, {}, false)));
+  return task<T>::from_core(core_ref<>::adopt(start_task(loop, core)));
 }
 template <class T>
 task<T> start(loop_core* loop, coroutine<T>&& c, const task_options& options) {

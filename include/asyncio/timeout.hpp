@@ -14,6 +14,7 @@ namespace detail {
 /// An await that is over before it begins.
 class [[nodiscard("it must be awaited")]] ready_operation_void {
  public:
+  using native = void;
   ready_operation_void() noexcept {}
   bool await_ready() const noexcept { return true; }
   void await_suspend(std::coroutine_handle<>) const noexcept {}
@@ -21,6 +22,7 @@ class [[nodiscard("it must be awaited")]] ready_operation_void {
 };
 class [[nodiscard("it must be awaited")]] ready_operation_bool {
  public:
+  using native = void;
   explicit ready_operation_bool(bool value) noexcept : value_(value) {}
   bool await_ready() const noexcept { return true; }
   void await_suspend(std::coroutine_handle<>) const noexcept {}

@@ -5,7 +5,9 @@
 #include "base/log.hpp"
 #include "coro/event_loop_impl.hpp"
 
+#include <algorithm>
 #include <cstdlib>
+#include <limits>
 #include <stdexcept>
 
 namespace asyncio {
@@ -56,6 +58,9 @@ void set_event_loop(event_loop* loop) noexcept { loop_of_thread = loop; }
 std::unique_ptr<event_loop> new_event_loop(loop_options options) {
   auto state = std::make_unique<event_loop::impl>(make_loop(options.clock));
   state->backend = chosen_backend(options.backend);
+  constexpr auto no_limit = static_cast<unsigned>(std::numeric_limits<std::int32_t>::max());
+  const unsigned budget = options.budget == 0 ? no_limit : std::min(options.budget, no_limit);
+  state->loop->set_step_budget(static_cast<std::int32_t>(budget));
   state->loop->set_debug(options.debug.value_or(debug_from_environment()));
   auto face = std::make_unique<event_loop>(state.get());
   state.release()->loop->set_face(face.get());
@@ -246,20 +251,25 @@ bool event_loop::remove_signal_handler(int number) {
   return impl_->signals.remove(number);
 }
 
-void event_loop::replace_exception_handler(detail::exception_handler* handler) {
-  try {
-    check_owner("loop.set_exception_handler()");
-  } catch (...) {
-    if (handler != nullptr) handler->destroy(handler);
-    throw;
-  }
-  if (handler == nullptr) return impl_->handler.reset();
-  impl_->handler.reset(handler, [](detail::exception_handler* old) { old->destroy(old); });
+void event_loop::replace_exception_handler(asyncio::exception_handler handler) {
+  check_owner("loop.set_exception_handler()");
+  std::swap(impl_->handler, handler);  // the old one dies when this one is in its place
 }
 
-bool event_loop::has_exception_handler() const {
-  check_owner("loop.has_exception_handler()");
-  return impl_->handler != nullptr;
+asyncio::exception_handler event_loop::get_exception_handler() const {
+  check_owner("loop.get_exception_handler()");
+  return impl_->handler;
+}
+
+void event_loop::replace_task_factory(asyncio::task_factory factory) {
+  check_thread("loop.set_task_factory()");
+  std::swap(impl_->factory, factory);
+  impl_->loop->set_has_task_factory(static_cast<bool>(impl_->factory));
+}
+
+asyncio::task_factory event_loop::get_task_factory() const {
+  check_owner("loop.get_task_factory()");
+  return impl_->factory;
 }
 
 void event_loop::call_exception_handler(const exception_context& context) {
@@ -268,10 +278,10 @@ void event_loop::call_exception_handler(const exception_context& context) {
 }
 
 void coro::tell_exception_handler(event_loop& loop, const exception_context& context) noexcept {
-  const std::shared_ptr<detail::exception_handler> handler = loop.state().handler;  // it may replace itself
-  if (handler == nullptr) return loop.default_exception_handler(context);
+  const exception_handler handler = loop.state().handler;  // it may replace itself
+  if (!handler) return loop.default_exception_handler(context);
   try {
-    handler->call(handler.get(), loop, context);
+    handler(loop, context);
   } catch (const keyboard_interrupt&) {
     coro::escape(loop.core(), std::current_exception());
   } catch (...) {

@@ -19,7 +19,8 @@ struct event_loop::impl {
   std::unique_ptr<loop::loop> loop;
   coro::watch_table watches;
   loop::signal_table signals;
-  std::shared_ptr<detail::exception_handler> handler;
+  exception_handler handler;
+  task_factory factory;
   detail::generator_link* generators = nullptr;  // that have begun and not ended; circular, the oldest first
   std::chrono::nanoseconds slow_limit = std::chrono::milliseconds(100);
   std::exception_ptr escaping;  // thrown by run_forever() instead of returning

@@ -87,6 +87,12 @@ void drop_callbacks(future_core* core) noexcept {
 
 void future_wait::stop_waiting() noexcept { subject_->remove_waiter(this); }
 
+void future_wait::check_from_elsewhere() const {
+  subject_->check_thread("co_await");
+  awaiting_task();
+  if (!subject_->is_done()) throw_other_loop();
+}
+
 bool future_wait::cancel_future_wait(wait_base* self) noexcept {
   auto* wait = static_cast<future_wait*>(self);
   future_core* subject = wait->subject_.get();

@@ -2,6 +2,7 @@
 #include <asyncio/task.hpp>
 
 #include "coro/coro.hpp"
+#include "coro/event_loop_impl.hpp"
 
 #include <asyncio/context.hpp>
 #include <asyncio/event_loop.hpp>
@@ -47,6 +48,7 @@ inline void finish_task(coro_core* task) noexcept {
 // A task that is cancelled before its first step never runs: its frame, and the arguments in it, die at once.
 bool cancelled_before_start(coro_core* task) noexcept { return !task->started && task->must_cancel; }
 
+// A step that has used up its budget ends between two frames.
 inline void resume_frames(coro_core* task, thread_state& now) noexcept {
   coro_core* const outer = now.task;
   now.task = task;
@@ -55,7 +57,9 @@ inline void resume_frames(coro_core* task, thread_state& now) noexcept {
     now.next_frame = nullptr;
     std::coroutine_handle<>::from_address(frame).resume();
     frame = now.next_frame;
-  } while (frame != nullptr);
+  } while (frame != nullptr && now.budget > 0);
+  if (frame != nullptr) [[unlikely]]
+    task->yield(frame);
   now.task = outer;
 }
 
@@ -84,39 +88,42 @@ inline void run_task(coro_core* task, thread_state& now) noexcept {
 void run_step(op* step) noexcept {
   coro_core* task = &static_cast<coro_core&>(*step);
   thread_state& now = here;
+  now.budget = now.loop->step_budget();
   if (now.loop->debug()) [[unlikely]]
     return run_timed(task, now);
   run_task(task, now);
 }
 
-void refuse_task(coro_core* core, loop_core* loop) {
-  discard(core);
+namespace {
+
+[[noreturn]] void refuse_task(loop_core* loop) {
   if (loop == nullptr) loop = &running_loop();  // which throws
   if (loop->closing()) throw std::runtime_error("create_task(): the event loop is closed");
   loop->box().throw_wrong_thread("create_task()");
 }
 
-void name_new_task(coro_core* core, std::string_view name) {
-  try {
-    task_extra& extra = extra_of(core);
-    extra.name = std::string(name);
-    extra.named = true;
-  } catch (...) {
-    discard(core);
-    throw;
-  }
+void prepare_task(loop_core* loop, coro_core* core, const task_options& options) {
+  if (loop == nullptr || loop->closing() || !loop->box().owned_here()) refuse_task(loop);
+  if (options.context != nullptr)
+    extra_of(core).context = options.context->raw_cell();
+  else if (contexts_in_use.load(order::relaxed))
+    inherit_context(core);
+  if (options.name.empty()) return;
+  extra_of(core).name = std::string(options.name);
+  core->extra->named = true;
 }
 
-coro_core* start_task(loop_core* loop, coro_core* core, const task_options& options) {
-  if (options.context != nullptr) {
-    try {
-      extra_of(core).context = options.context->raw_cell();
-    } catch (...) {
-      discard(core);
-      throw;
-    }
+// A task whose factory fails ends as one that is cancelled before its first step.
+void ask_factory(loop_core& loop, coro_core* core, task_options& options) {
+  const task_factory factory = loop.face()->state().factory;  // it may replace itself
+  try {
+    factory(*loop.face(), coro::handle_of(core), options);
+  } catch (...) {
+    core->must_cancel = true;
+    core->schedule();
+    core->release_by_owner();
+    throw;
   }
-  return start_task(loop, core, options.name, options.eager_start.value_or(false));
 }
 
 void run_eagerly(coro_core* core) noexcept {
@@ -126,6 +133,27 @@ void run_eagerly(coro_core* core) noexcept {
   here.next_frame = resumed_later;
   if (core->ended) finish_task(core);
 }
+
+}  // namespace
+
+coro_core* start_task(loop_core* loop, coro_core* core, task_options options) {
+  if (loop == nullptr) loop = here.loop;
+  try {
+    prepare_task(loop, core, options);
+  } catch (...) {
+    discard(core);
+    throw;
+  }
+  make_task(*loop, core);
+  if (loop->has_task_factory()) ask_factory(*loop, core, options);
+  if (options.eager_start.value_or(false) && here.loop == loop && !core->must_cancel)
+    run_eagerly(core);
+  else
+    core->schedule();
+  return core;
+}
+
+coro_core* start_task_with_care(loop_core* loop, coro_core* core) { return start_task(loop, core, task_options()); }
 
 void clean_up_task(coro_core* task) noexcept {
   if (!task->retrieved) report_unretrieved(task);

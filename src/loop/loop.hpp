@@ -30,7 +30,7 @@ class loop final : public detail::loop_core {
   ~loop();
 
   /// From here on no task can be made, and no callback is called.
-  void begin_close() noexcept { closing_ = true; }
+  void begin_close() noexcept { start_care_ |= care_closing; }
   /// Drops what is queued: callbacks are released and not called; other threads find the door shut from here on.
   void close() noexcept;
 

@@ -64,11 +64,11 @@ class line_wait final : public detail::wait_base {
 /// Lets everybody else run once, as sleep(0s) does; smaller, since many frames hold one.
 class turn_wait final {
  public:
+  using native = void;
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> frame) {
     task_ = detail::awaiting_task();
-    task_->top = frame.address();
-    task_->schedule();
+    task_->yield(frame.address());
   }
   void await_resume() const {
     if (task_->must_cancel) [[unlikely]]

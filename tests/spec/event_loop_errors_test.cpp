@@ -76,7 +76,7 @@ TEST_F(EventLoopErrors, an_exception_of_a_reader_is_reported_and_the_reader_stay
 
 // S20
 TEST_F(EventLoopErrors, without_a_handler_it_is_logged_with_its_type_and_text) {
-  EXPECT_FALSE(loop_->has_exception_handler());
+  EXPECT_FALSE(loop_->get_exception_handler());
   loop_->call_soon([] { throw std::out_of_range("beyond"); });
   run_for(1s);
   const lines seen = log.taken();
@@ -86,9 +86,9 @@ TEST_F(EventLoopErrors, without_a_handler_it_is_logged_with_its_type_and_text) {
 
 TEST_F(EventLoopErrors, nullptr_brings_the_default_handler_back) {
   listen();
-  EXPECT_TRUE(loop_->has_exception_handler());
+  EXPECT_TRUE(loop_->get_exception_handler());
   loop_->set_exception_handler(nullptr);
-  EXPECT_FALSE(loop_->has_exception_handler());
+  EXPECT_FALSE(loop_->get_exception_handler());
   loop_->call_soon([] { throw 1; });
   run_for(1s);
   EXPECT_EQ(told.seen(), lines{});

@@ -414,14 +414,14 @@ TEST(WrongThread, settings_of_a_loop_are_refused) {
         "loop.set_exception_handler()"));
     EXPECT_TRUE(
         refused(thrown_elsewhere([&] { loop.set_exception_handler(nullptr); }), "loop.set_exception_handler()"));
-    EXPECT_TRUE(refused(thrown_elsewhere([&] { (void)loop.has_exception_handler(); }), "loop.has_exception_handler()"));
+    EXPECT_TRUE(refused(thrown_elsewhere([&] { (void)loop.get_exception_handler(); }), "loop.get_exception_handler()"));
     EXPECT_TRUE(refused(thrown_elsewhere([&] { loop.call_exception_handler(exception_context()); }),
                         "loop.call_exception_handler()"));
     EXPECT_TRUE(refused(thrown_elsewhere([&] { (void)loop.next_deadline(); }), "loop.next_deadline()"));
     EXPECT_TRUE(
         refused(thrown_elsewhere([&] { loop.remove_signal_handler(SIGUSR1); }), "loop.remove_signal_handler()"));
     EXPECT_EQ(owned.use_count(), 1);
-    EXPECT_FALSE(loop.has_exception_handler());
+    EXPECT_FALSE(loop.get_exception_handler());
     co_return;
   });
 }

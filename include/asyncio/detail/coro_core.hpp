@@ -81,6 +81,11 @@ struct coro_core : future_core, op, task_links {
     scheduled = true;
     loop()->post(this);
   }
+  /// The running task continues in `frame` in the next turn, behind what is ready now.
+  void yield(void* frame) noexcept {
+    top = frame;
+    schedule();
+  }
   /// The wait is over: the task continues in the next turn.
   void wake() noexcept {
     waiting = nullptr;
@@ -150,39 +155,36 @@ void discard(coro_core* core) noexcept;         ///< destroys without a word
 [[noreturn]] void throw_awaited_twice();
 
 void run_step(op* step) noexcept;
-[[noreturn]] void refuse_task(coro_core* core, loop_core* loop);  ///< destroys the coroutine, says why it cannot start
-void name_new_task(coro_core* core, std::string_view name);
 void inherit_context(coro_core* task);  ///< of its creator
 task_extra& extra_of(coro_core* task);
-void run_eagerly(coro_core* core) noexcept;
 void clean_up_task(coro_core* task) noexcept;
+/// What start_task() does when something is to be said against it, or a task factory is to be asked.
+coro_core* start_task_with_care(loop_core* loop, coro_core* core);
+
+/// From here on the coroutine is a pending task of `loop`.
+inline void make_task(loop_core& loop, coro_core* core) noexcept {
+  core->home = &loop.box();
+  core->home->add_user_of_owner();
+  core->spawned = true;
+  core->local_refs = 2;  // the loop's, until it is done, and the caller's
+  core->number = loop.next_task_number();
+  core->top = core->frame();
+  core->done = &run_step;
+  loop.link_task(core);
+}
 
 /// Makes a task of a coroutine that was not started: it belongs to the loop (null: the running one), and has one
 /// reference for the caller. Errors: std::runtime_error when the loop is closed or another thread's; the coroutine is
 /// destroyed then.
-inline coro_core* start_task(loop_core* loop, coro_core* core, std::string_view name, bool eager) {
+inline coro_core* start_task(loop_core* loop, coro_core* core) {
   const bool running_one = loop == nullptr;
   if (running_one) loop = here.loop;
-  if (loop == nullptr || loop->closing() || (!running_one && !loop->box().owned_here())) [[unlikely]]
-    refuse_task(core, loop);
-  if (!name.empty()) [[unlikely]]
-    name_new_task(core, name);
+  if (loop == nullptr || loop->start_needs_care() || (!running_one && !loop->box().owned_here())) [[unlikely]]
+    return start_task_with_care(loop, core);
   if (contexts_in_use.load(order::relaxed)) [[unlikely]]
     inherit_context(core);
-  core->home = &loop->box();
-  core->home->add_user_of_owner();
-  core->spawned = true;
-  core->local_refs = 2;  // the loop's, until it is done, and the caller's
-  core->number = loop->next_task_number();
-  core->top = core->frame();
-  core->done = &run_step;
-  loop->link_task(core);
-  if (eager && here.loop == loop) [[unlikely]] {
-    run_eagerly(core);
-  } else {
-    core->scheduled = true;
-    loop->post(core);
-  }
+  make_task(*loop, core);
+  core->schedule();
   return core;
 }
 bool cancel_task(future_core* core, const shared_text& message);

@@ -20,6 +20,7 @@ struct thread_state {
   void* next_frame = nullptr;         ///< the coroutine frame that the running step continues with
   std::uint64_t loop_number = 0;      ///< of that loop: see inbox::number()
   int thread = 0;                     ///< the system's number of this thread; 0 until a loop was made or run here
+  std::int32_t budget = 0;            ///< how many more awaits the running step may make without suspending
   context_cell* context = nullptr;    ///< what a callback, or context::run(), has entered
   coro_core* context_task = nullptr;  ///< `task` then
 };
@@ -32,6 +33,9 @@ struct thread_state {
 #endif
 
 ASYNCIO_TLS_MODEL extern constinit thread_local thread_state here;
+
+/// May an await that need not wait go on at once? No: the step has used up its budget, and everybody else runs first.
+inline bool within_budget() noexcept { return --here.budget > 0; }
 
 /// The loop's door for other threads, and the name of its thread. It outlives the loop for as long as a handle of one
 /// of its futures lives, so that a late handle finds a closed door and not freed memory.

@@ -62,7 +62,13 @@ class loop_core {
 
   inbox& box() noexcept { return *inbox_; }
   /// The loop is being closed: callbacks are dropped, not called.
-  bool closing() const noexcept { return closing_; }
+  bool closing() const noexcept { return (start_care_ & care_closing) != 0; }
+  /// Is there more to do for a new task than to put it into the ready queue?
+  bool start_needs_care() const noexcept { return start_care_ != 0; }
+  bool has_task_factory() const noexcept { return (start_care_ & care_factory) != 0; }
+  void set_has_task_factory(bool has) noexcept {
+    start_care_ = static_cast<std::uint8_t>((start_care_ & care_closing) | (has ? care_factory : 0));
+  }
 
   /// The tasks of this loop that are not done, oldest first.
   coro_core* first_task() const noexcept;
@@ -72,6 +78,10 @@ class loop_core {
   void unlink_task(coro_core* task) noexcept;
   std::uint64_t next_task_number() noexcept { return ++task_numbers_; }
   std::size_t task_count() const noexcept { return task_count_; }
+
+  /// What each step of a task may spend: see within_budget().
+  std::int32_t step_budget() const noexcept { return step_budget_; }
+  void set_step_budget(std::int32_t awaits) noexcept { step_budget_ = awaits; }
 
   bool debug() const noexcept { return debug_; }
   /// The public object over this loop.
@@ -90,8 +100,10 @@ class loop_core {
   close_hook* close_hooks_ = nullptr;  // circular
   std::size_t task_count_ = 0;
   std::uint64_t task_numbers_ = 0;
+  std::int32_t step_budget_ = INT32_MAX;
   bool debug_ = false;
-  bool closing_ = false;
+  static constexpr std::uint8_t care_closing = 1, care_factory = 2;
+  std::uint8_t start_care_ = 0;
 };
 
 }  // namespace asyncio::detail

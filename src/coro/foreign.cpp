@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <asyncio/detail/foreign.hpp>
+
+#include "coro/coro.hpp"
+
+#include <asyncio/interop.hpp>
+
+#include <exception>
+#include <stdexcept>
+
+namespace asyncio::detail {
+
+/// Tells the wait that its bridge was resumed, or else, at the end, that it never was.
+struct bridge_end {
+  explicit bridge_end(foreign_wait* w) noexcept : wait(w) {}
+  bridge_end(bridge_end&& other) noexcept : wait(std::exchange(other.wait, nullptr)) {}
+  bridge_end& operator=(const bridge_end&) = delete;
+  ~bridge_end() {
+    if (wait != nullptr) wait->arrive(true);
+  }
+  void resumed() noexcept { std::exchange(wait, nullptr)->arrive(false); }
+
+  foreign_wait* wait;
+};
+
+namespace {
+
+/// The coroutine that foreign code resumes, in any thread. It frees itself: nobody waits for its end.
+struct bridge {
+  struct promise_type {
+    bridge_end* end = nullptr;
+
+    explicit promise_type(bridge_end& e) noexcept : end(&e) {}
+    bridge get_return_object() noexcept { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
+    std::suspend_always initial_suspend() const noexcept { return {}; }
+    std::suspend_never final_suspend() const noexcept { return {}; }
+    void return_void() const noexcept {}
+    void unhandled_exception() const noexcept { std::terminate(); }
+    static void* operator new(std::size_t size) { return pool_allocate(size); }
+    static void operator delete(void* frame, std::size_t size) noexcept { pool_free(frame, size); }
+  };
+  std::coroutine_handle<promise_type> handle;
+};
+
+bridge make_bridge(bridge_end end) {
+  end.resumed();
+  co_return;
+}
+
+}  // namespace
+
+foreign_wait::foreign_wait() noexcept {
+  cancel = [](wait_base* self) noexcept {
+    auto* me = static_cast<foreign_wait*>(self);
+    if (me->arrived_.load(order::acquire)) return false;
+    me->cancelled_ = true;
+    return true;
+  };
+  done = [](op* self) noexcept {
+    auto* me = static_cast<foreign_wait*>(self);
+    me->task_->top = me->frame_;
+    coro::continue_now(me->task_);
+  };
+}
+
+std::coroutine_handle<> foreign_wait::begin(std::coroutine_handle<> frame) {
+  task_ = awaiting_task();
+  frame_ = frame.address();
+  if (task_->must_cancel) {
+    never_begun_ = true;
+    task_->yield(frame_);
+    return nullptr;
+  }
+  const bridge b = make_bridge(bridge_end(this));
+  bridge_ = b.handle.address();
+  begin_wait(task_, this, frame);
+  return b.handle;
+}
+
+void foreign_wait::take_back() noexcept {
+  task_->waiting = nullptr;
+  const auto b = std::coroutine_handle<bridge::promise_type>::from_address(bridge_);
+  b.promise().end->wait = nullptr;
+  b.destroy();
+}
+
+// The loop is there: it does not close before its tasks are done. After the post this object may be gone.
+void foreign_wait::arrive(bool abandoned) noexcept {
+  abandoned_ = abandoned;
+  inbox* const home = task_->home;
+  arrived_.store(true, order::release);
+  if (home->owned_here())
+    home->loop()->post(this);
+  else
+    home->post(this);
+}
+
+void foreign_wait::throw_if_never_begun() {
+  if (never_begun_) [[unlikely]]
+    throw_cancelled(task_);
+}
+
+bool foreign_wait::cancelled_while_it_ran() {
+  if (abandoned_) [[unlikely]] {
+    if (cancelled_) throw_cancelled(task_);
+    throw std::runtime_error("what this task waited for was destroyed before it was done");
+  }
+  return cancelled_;
+}
+
+guest_call::guest_call(event_loop& loop) noexcept : home_(&loop.core().box()) {}
+
+void guest_call::send(void (*step)(op*) noexcept) {
+  done = step;
+  const bool here = home_->owned_here();
+  if (here && !home_->loop()->closing()) return home_->loop()->post(this);
+  if (here || !home_->post(this)) throw std::runtime_error("as_awaitable_on(): the event loop is closed");
+}
+
+void guest_call::resume_caller() noexcept {
+  done = [](op* self) noexcept {
+    const auto caller = std::coroutine_handle<>::from_address(static_cast<guest_call*>(self)->caller_);
+    event_loop* const loop = static_cast<guest_call*>(self)->home_->loop()->face();
+    try {
+      caller.resume();
+    } catch (...) {
+      coro::report(loop, "exception in a coroutine that was resumed by as_awaitable_on()", std::current_exception());
+    }
+  };
+  home_->loop()->post(this);
+}
+
+}  // namespace asyncio::detail

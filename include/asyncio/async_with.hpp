@@ -50,6 +50,10 @@ using body_result_t = typename body_result<std::remove_reference_t<F>&, E>::type
 template <class F, class E>
 concept body_for = std::invocable<std::remove_reference_t<F>&, E> || std::invocable<std::remove_reference_t<F>&>;
 
+template <class X, class F>
+concept scope_and_body = async_context_manager<std::remove_reference_t<X>> &&
+                         body_for<F, entered_t<std::remove_reference_t<X>>>;
+
 template <class F, class E>
 decltype(auto) call_body(F& body, E&& entered) {
   if constexpr (std::invocable<F&, E>)
@@ -139,12 +143,24 @@ using held_t = std::conditional_t<std::is_lvalue_reference_v<X>, X, std::remove_
 /// handled the exception: a void body just ends, one that owed a value ends in invalid_state_error.
 /// Cancel: reaches the body; aexit() runs all the same.
 template <class X, class F>
-  requires detail::async_context_manager<std::remove_reference_t<X>> &&
-           detail::body_for<F, detail::entered_t<std::remove_reference_t<X>>>
+  requires detail::scope_and_body<X, F>
 auto async_with(X&& manager, F&& body) {
   using result = detail::body_result_t<F, detail::entered_t<std::remove_reference_t<X>>>;
   static_assert(closure_has_a_name<F>, ASYNCIO_CLOSURE_SENTENCE);
   return detail::with<result, detail::held_t<X>, std::decay_t<F>>(std::forward<X>(manager), std::forward<F>(body));
+}
+
+#define ASYNCIO_BODY_SENTENCE \
+  "the body takes what its scope gives by reference, by its type or a base of it ([&](task_group& group) …), or nothing"
+#define ASYNCIO_MANAGER_SENTENCE "async_with takes a scope and a body: something with aenter() and aexit(), then a callable"
+
+template <class X, class F>
+  requires(!detail::scope_and_body<X, F>)
+detail::refused async_with(X&&, F&&) {
+  constexpr bool is_scope = detail::async_context_manager<std::remove_reference_t<X>>;
+  static_assert(is_scope, ASYNCIO_MANAGER_SENTENCE);
+  if constexpr (is_scope) static_assert(detail::scope_and_body<X, F>, ASYNCIO_BODY_SENTENCE);
+  return {};
 }
 
 namespace detail {
@@ -227,7 +243,15 @@ auto move_on_at(std::optional<time_point> when, F&& body) {
   return detail::move_on<detail::body_result_t<F, timeout&>, std::decay_t<F>>(timeout_at(when), std::forward<F>(body));
 }
 
-namespace detail {}  // namespace detail
+template <class F, class D>
+  requires(!detail::body_for<F, timeout&>)
+detail::refused move_on_after(D&&, F&&) {
+  static_assert(detail::body_for<F, timeout&>, ASYNCIO_BODY_SENTENCE);
+  return {};
+}
+template <class a_number_without_a_unit_write_5s_or_100ms, class F>
+  requires std::is_arithmetic_v<a_number_without_a_unit_write_5s_or_100ms> && detail::body_for<F, timeout&>
+void move_on_after(a_number_without_a_unit_write_5s_or_100ms, F&&) = delete;
 
 class async_exit_stack;
 

@@ -56,6 +56,14 @@ decltype(auto) get_awaiter(A&& a) {
     return static_cast<A&&>(a);
 }
 
+/// What a call that is refused seems to yield, so that its sentence is the only error: `co_await refused()` is right.
+struct refused {
+  using native = void;
+  bool await_ready() const noexcept { return true; }
+  void await_suspend(std::coroutine_handle<>) const noexcept {}
+  void await_resume() const noexcept {}
+};
+
 }  // namespace detail
 
 /// Whatever can stand behind co_await in a coroutine of this library: coroutines, tasks, futures, what every awaiting

@@ -244,8 +244,9 @@ future<std::vector<outcome<detail::range_result_t<R>>>> gather(return_exceptions
 template <class... X>
   requires(!detail::gatherable<X...> && !(sizeof...(X) == 1 && (detail::awaitable_range<X> && ...)) &&
            !(std::same_as<std::remove_cvref_t<X>, return_exceptions_t> || ...))
-void gather(X&&...) {
+detail::refused gather(X&&...) {
   static_assert(detail::gatherable<X...>, ASYNCIO_GATHER_SENTENCE);
+  return {};
 }
 
 }  // namespace asyncio

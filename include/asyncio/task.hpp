@@ -244,8 +244,9 @@ class spawner {
   }
   template <class... X>
     requires(sizeof...(X) > 0 && !spawnable_any<X...>)
-  void create_task(X&&...) {
+  refused create_task(X&&...) {
     static_assert(spawnable_any<X...>, ASYNCIO_SPAWN_SENTENCE);
+    return {};
   }
 
  private:
@@ -289,8 +290,9 @@ task<detail::async_result_t<std::decay_t<F>, std::decay_t<A>...>> create_task(ta
 }
 template <class... X>
   requires(sizeof...(X) > 0 && !detail::spawnable_any<X...>)
-void create_task(X&&...) {
+detail::refused create_task(X&&...) {
   static_assert(detail::spawnable_any<X...>, ASYNCIO_SPAWN_SENTENCE);
+  return {};
 }
 
 /// The task that is running; empty outside one.  Python: current_task().

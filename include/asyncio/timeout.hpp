@@ -44,6 +44,9 @@ class timeout {
  public:
   /// The deadline is `delay` from now; nullopt: never.
   explicit timeout(std::optional<timedelta> delay) noexcept;
+  template <class a_number_without_a_unit_write_5s_or_100ms>
+    requires std::is_arithmetic_v<a_number_without_a_unit_write_5s_or_100ms>
+  explicit timeout(a_number_without_a_unit_write_5s_or_100ms) = delete;
   timeout(timeout&& other) noexcept;
   timeout& operator=(timeout&&) = delete;
   ~timeout();

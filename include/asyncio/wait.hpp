@@ -121,7 +121,7 @@ template <class V>
              v.begin();
              v.end();
            })
-detail::ready_operation_void wait(V&&, wait_options = {}) {
+detail::refused wait(V&&, wait_options = {}) {
   static_assert(detail::is_handle_vector<std::remove_cvref_t<V>>, ASYNCIO_WAIT_SENTENCE);
   return {};
 }
@@ -337,6 +337,10 @@ coroutine<detail::value_t<A>> wait_for(A&& awaited, std::optional<timedelta> tim
     return detail::wait_in_time<value, plain>(std::forward<A>(awaited), timeout);
   }
 }
+
+template <awaitable A, class a_number_without_a_unit_write_5s_or_100ms>
+  requires std::is_arithmetic_v<a_number_without_a_unit_write_5s_or_100ms>
+void wait_for(A&&, a_number_without_a_unit_write_5s_or_100ms) = delete;
 
 namespace detail {
 

@@ -20,7 +20,8 @@ HERE = Path(__file__).resolve().parent
 SECONDS_TO_RUN = 60
 SECONDS_TO_STOP = 5
 
-# Exit status of each program that ends by itself; None: it waits for ever, and is interrupted.
+# Exit status of each program that ends by itself; None: it waits for ever, and is interrupted. 11: a deadline that is
+# set inside its block throws timeout_error out of amain, as Python's would, and nobody catches it.
 ENDS = {
     "01_hello": 11,
     "02_create_task": 0,
@@ -32,6 +33,7 @@ ENDS = {
     "08_wait": None,
     "09_as_completed": 0,
     "10_wait_for_shield": None,
+    "11_timeout": -signal.SIGABRT,
     "12_task_group": 0,
     "13_nested_scopes": 86,
     "14_exception_group": 0,

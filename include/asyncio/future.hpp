@@ -95,14 +95,18 @@ class future_wait : public wait_base, public waiter {
       return task_->yield(frame.address());
     if (task_ == subject_.get()) [[unlikely]]
       throw_self_await();
-    notify = [](waiter* self, future_core*) noexcept { static_cast<future_wait*>(self)->task_->wake(); };
+    notify = &wake_task;
     cancel = &cancel_future_wait;
     subject_->add_waiter(this);
     begin_wait(task_, this, frame);
   }
   /// Passes the request on to what is waited for.
   static bool cancel_future_wait(wait_base* self) noexcept;
+  /// Tells the task that the subject is done.
+  static void wake_task(waiter* self, future_core* subject) noexcept;
   future_core* subject() const noexcept { return subject_.get(); }
+  /// Who waits.
+  coro_core* task() const noexcept { return task_; }
   /// Ends the wait without the subject: for a ring of tasks that wait for each other.
   void abandon() noexcept {
     subject_->remove_waiter(this);

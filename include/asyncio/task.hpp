@@ -8,6 +8,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <iosfwd>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,6 +17,8 @@
 #include <vector>
 
 namespace asyncio {
+
+class call_graph;
 
 /// How a task is made. `name`: default "Task-N". `context`: that which it runs in, instead of a copy of its creator's.
 /// `eager_start`: run it at once, up to its first suspension.
@@ -62,6 +65,10 @@ class task : public future<T> {
   int uncancel() const { return detail::task_uncancel(this->core("task.uncancel()")); }
   /// The context that it runs in.
   context get_context() const;
+  /// Its suspended coroutines, and who waits for it: see introspect.hpp.   Python: Task.get_stack().
+  call_graph get_stack() const;
+  /// Writes them to a stream, the innermost last.   Python: Task.print_stack().
+  void print_stack(std::ostream& stream) const;
   std::string get_name() const { return detail::task_name(this->core("task.get_name()")); }
   void set_name(std::string name) const { detail::set_task_name(this->core("task.set_name()"), std::move(name)); }
 
@@ -92,6 +99,10 @@ class any_task {
   std::string get_name() const { return detail::task_name(core("any_task.get_name()")); }
   /// The context that the task runs in.
   context get_context() const;
+  /// Its suspended coroutines, and who waits for it: see introspect.hpp.   Python: Task.get_stack().
+  call_graph get_stack() const;
+  /// Writes them to a stream, the innermost last.   Python: Task.print_stack().
+  void print_stack(std::ostream& stream) const;
   void set_name(std::string name) const { detail::set_task_name(core("any_task.set_name()"), std::move(name)); }
   template <detail::plain_callable<any_task> F>
   callback_token add_done_callback(F f) const {
@@ -141,6 +152,11 @@ context task<T>::get_context() const {
   return any_task(*this).get_context();
 }
 
+template <class T>
+void task<T>::print_stack(std::ostream& stream) const {
+  any_task(*this).print_stack(stream);
+}
+
 namespace detail {
 
 template <class T>
@@ -158,19 +174,32 @@ coroutine<value_t<A>> await_one(A awaited) {
   co_return co_await std::move(awaited);
 }
 
+/// The running task is made of a call: it has the name and the place of the coroutine that it calls.
+template <class A>
+A&& name_task_after(A&& called) noexcept {
+  if constexpr (is_coroutine<std::remove_cvref_t<A>>) {
+    if (const coro_core* inner = called.raw_core();
+        inner != nullptr && here.task != nullptr && here.task->top == here.task->frame()) {
+      here.task->origin = inner->origin;
+      here.task->wrapper = true;
+    }
+  }
+  return static_cast<A&&>(called);
+}
+
 /// Calls a coroutine function with arguments that live, with the function object, until the coroutine has ended. The
 /// call stands in the co_await itself, so that what an argument is converted to (a string literal to a std::string)
 /// lives as long.
 template <class F, class... A>
   requires(!std::is_member_pointer_v<F>)
 coroutine<async_result_t<F, A...>> call_and_await(F f, A... args) {
-  co_return co_await std::move(f)(std::move(args)...);
+  co_return co_await name_task_after(std::move(f)(std::move(args)...));
 }
 template <class F, class X, class... A>
   requires std::is_member_pointer_v<F>
 coroutine<async_result_t<F, X, A...>> call_and_await(F member, X object, A... args) {
   if constexpr (std::is_member_function_pointer_v<F>)
-    co_return co_await (detail::object_of(member, std::move(object)).*member)(std::move(args)...);
+    co_return co_await name_task_after((detail::object_of(member, std::move(object)).*member)(std::move(args)...));
   else
     co_return co_await std::move(detail::object_of(member, std::move(object)).*member);
 }

@@ -52,6 +52,9 @@ class many_wait : public wait_base, public timer_op {
   void await_suspend(std::coroutine_handle<> frame);
   void await_resume();
   bool is_repeated(std::size_t place) const noexcept { return children_[place].repeated; }
+  /// Who waits.
+  coro_core* task() const noexcept { return task_; }
+  static void tell_owner(waiter* self, future_core* child) noexcept;
 
  private:
   struct late_wake : op {

@@ -51,6 +51,12 @@ void remember_request(detail::coro_core* task) noexcept;
 bool ask_gather(detail::gather_core* gather, detail::coro_core* waiting, const detail::shared_text& message);
 bool is_gather(const detail::future_core* core) noexcept;
 
+/// On whose behalf a waiter of these kinds waits, a task or a gather or shield; null: it is of another kind, or nobody
+/// waits now. chain.hpp asks them all.
+detail::future_core* gather_behind(const detail::waiter* w) noexcept;
+detail::future_core* wait_behind(const detail::waiter* w) noexcept;  ///< wait(), as_completed(), shield()
+detail::future_core* group_behind(const detail::waiter* w) noexcept;
+
 /// An exception that no task or callback may keep (keyboard_interrupt): leaves run_forever() at once.
 void escape(detail::loop_core& loop, std::exception_ptr error) noexcept;
 

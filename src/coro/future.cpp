@@ -85,6 +85,8 @@ void drop_callbacks(future_core* core) noexcept {
   }
 }
 
+void future_wait::wake_task(waiter* self, future_core*) noexcept { static_cast<future_wait*>(self)->task_->wake(); }
+
 void future_wait::stop_waiting() noexcept { subject_->remove_waiter(this); }
 
 void future_wait::check_from_elsewhere() const {

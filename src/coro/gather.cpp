@@ -63,7 +63,8 @@ void queue(gather_core* core) noexcept {
   core->home->loop()->post(core);
 }
 
-void child_done(gather_child* node, future_core* child) noexcept {
+void child_done(waiter* self, future_core* child) noexcept {
+  auto* node = static_cast<gather_child*>(self);
   gather_core* core = node->owner;
   --core->unfinished;
   if (failed(child) && !core->keep_exceptions) {
@@ -98,9 +99,7 @@ void start_gather(gather_core* core) {
   core->queued = true;  // children that are done already finish it here: S85
   for (gather_child& node : core->children) {
     node.owner = core;
-    node.notify = [](waiter* self, future_core* child) noexcept {
-      child_done(static_cast<gather_child*>(self), child);
-    };
+    node.notify = &child_done;
     if (node.child->is_done())
       child_done(&node, node.child.get());
     else
@@ -162,6 +161,10 @@ bool end_asking(gather_core* gather, const shared_text& message) {
 }
 
 }  // namespace
+
+future_core* gather_behind(const detail::waiter* w) noexcept {
+  return w->notify == &detail::child_done ? static_cast<const detail::gather_child*>(w)->owner : nullptr;
+}
 
 bool is_gather(const future_core* core) noexcept { return core->kind->cancel == &detail::cancel_gather; }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <asyncio/task.hpp>
 
+#include "coro/chain.hpp"
 #include "coro/coro.hpp"
 #include "coro/event_loop_impl.hpp"
 
@@ -53,13 +54,17 @@ inline void resume_frames(coro_core* task, thread_state& now) noexcept {
   coro_core* const outer = now.task;
   now.task = task;
   void* frame = task->top;
-  do {
+  while (true) {
     now.next_frame = nullptr;
     std::coroutine_handle<>::from_address(frame).resume();
     frame = now.next_frame;
-  } while (frame != nullptr && now.budget > 0);
-  if (frame != nullptr) [[unlikely]]
-    task->yield(frame);
+    if (frame == nullptr) break;
+    task->top = frame;
+    if (now.budget <= 0) [[unlikely]] {
+      task->schedule();
+      break;
+    }
+  }
   now.task = outer;
 }
 
@@ -219,8 +224,12 @@ std::string describe_task(const future_core* core) {
   const char* state = states[static_cast<int>(core->state)];
   if (!core->is_task()) return std::string("<Future ") + state + ">";
   const auto* task = static_cast<const coro_core*>(core);
-  std::string text = "<Task '" + task_name(core) + "' " + state + " coro=" + coro::function_name(task->origin) + "()";
-  if (!core->is_done() && task->site.line() != 0) text += " at " + coro::place(task->site);
+  std::string text = "<Task '" + task_name(core) + "' " + state;
+  if (const coro_core* shown = coro::outermost_shown(task)) {
+    text += " coro=" + coro::public_name(shown->origin) + "()";
+    if (!core->is_done() && shown->site.line() != 0 && !coro::is_internal(shown->origin))
+      text += " at " + coro::place(shown->site);
+  }
   if (core->state == future_state::finished && core->error != nullptr)
     text += " exception=" + coro::describe(core->error);
   return text + ">";

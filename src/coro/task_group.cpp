@@ -93,12 +93,14 @@ class group_state {
     if (leaving_ && children_ == nullptr) throw std::runtime_error("the task_group is finished");
     if (aborting_) throw std::runtime_error("the task_group is shutting down");
   }
+  /// Whose block it is.
+  coro_core* task() const noexcept { return static_cast<coro_core*>(task_.get()); }
   void add(coro_core* core, group_child* child) noexcept;
   void cancel() noexcept;
   coroutine<bool> leave(std::exception_ptr error);
+  static void child_ended(waiter* self, future_core*) noexcept;
 
  private:
-  static void child_ended(waiter* self, future_core*) noexcept;
   static void take_note(op* self) noexcept;
   void note_end(std::unique_ptr<group_child> child) noexcept;
   void remove(group_child* child) noexcept;
@@ -240,6 +242,12 @@ std::vector<std::exception_ptr> group_state::failures(const std::exception_ptr& 
 }  // namespace asyncio::detail
 
 namespace asyncio {
+
+detail::future_core* coro::group_behind(const detail::waiter* w) noexcept {
+  if (w->notify != &detail::group_state::child_ended) return nullptr;
+  const detail::group_state* group = static_cast<const detail::group_child*>(w)->group;
+  return group != nullptr ? group->task() : nullptr;
+}
 
 task_group::task_group(task_group&& other) noexcept
     : state_(std::exchange(other.state_, nullptr)), cancel_on_entry_(other.cancel_on_entry_) {}

@@ -53,6 +53,10 @@ void many_wait::unlink() noexcept {
     wake->owner = nullptr;
 }
 
+void many_wait::tell_owner(waiter* self, future_core* child) noexcept {
+  static_cast<many_wait_child*>(self)->owner->child_done(child);
+}
+
 void many_wait::await_suspend(std::coroutine_handle<> frame) {
   task_ = awaiting_task();
   for (many_wait_child& c : children_)
@@ -70,9 +74,7 @@ void many_wait::await_suspend(std::coroutine_handle<> frame) {
   for (many_wait_child& c : children_) {
     if (cancelled_) return;
     c.owner = this;
-    c.notify = [](waiter* self, future_core* child) noexcept {
-      static_cast<many_wait_child*>(self)->owner->child_done(child);
-    };
+    c.notify = &many_wait::tell_owner;
     if (c.child->is_done())
       child_done(c.child.get());
     else
@@ -165,6 +167,12 @@ struct completion_state : timer_op, close_hook {
     }
     release();
   }
+  static void tell_owner(waiter* self, future_core* /*child*/) noexcept {
+    auto* node = static_cast<child_node*>(self);
+    node->owner->queue(*node);
+  }
+  /// Who waits in next(), or null.
+  coro_core* waiting_task() const noexcept { return waiting != nullptr ? waiting->task_ : nullptr; }
   static bool cancel_next(wait_base* self) noexcept {
     auto* w = static_cast<next_completion*>(self);
     w->cancelled_ = true;
@@ -220,10 +228,7 @@ completion_ref start_completions(std::vector<core_ref<>> cores, std::optional<ti
       auto* node = static_cast<completion_state::child_node*>(self);
       node->owner->child_done(*node);
     };
-    n.notify = [](waiter* self, future_core*) noexcept {
-      auto* node = static_cast<completion_state::child_node*>(self);
-      node->owner->queue(*node);
-    };
+    n.notify = &completion_state::tell_owner;
     if (n.child->is_done())
       state->queue(n);
     else
@@ -329,17 +334,19 @@ void run_shield(op* self) noexcept {
   delete link;
 }
 
+void queue_shield(waiter* self, future_core* inner) noexcept {
+  auto* link = static_cast<shield_link*>(self);
+  loop_core* running = inner->home->loop();
+  running->remove_close_hook(*link);
+  running->post(link);
+}
+
 }  // namespace
 
 void start_shield(shield_link* link) {
   loop_core& loop = *link->inner->home->loop();
   link->op::done = &run_shield;
-  link->notify = [](waiter* self, future_core* inner) noexcept {
-    auto* me = static_cast<shield_link*>(self);
-    loop_core* running = inner->home->loop();
-    running->remove_close_hook(*me);
-    running->post(me);
-  };
+  link->notify = &queue_shield;
   link->on_close = [](close_hook* self) noexcept {
     auto* me = static_cast<shield_link*>(self);
     me->inner->remove_waiter(me);
@@ -352,6 +359,14 @@ void start_shield(shield_link* link) {
 }  // namespace asyncio::detail
 
 namespace asyncio::coro {
+
+detail::future_core* wait_behind(const detail::waiter* w) noexcept {
+  if (w->notify == &detail::many_wait::tell_owner) return static_cast<const detail::many_wait_child*>(w)->owner->task();
+  if (w->notify == &detail::completion_state::tell_owner)
+    return static_cast<const detail::completion_state::child_node*>(w)->owner->waiting_task();
+  if (w->notify == &detail::queue_shield) return static_cast<const detail::shield_link*>(w)->outer.get();
+  return nullptr;
+}
 
 bool is_cancellation(const std::exception_ptr& error) noexcept {
   return error != nullptr && detail::is_a<cancelled_error>(error);

@@ -68,8 +68,9 @@ struct coro_core : future_core, op, task_links {
   bool scheduled = false;
   bool must_cancel = false;
   bool late_cancel = false;  ///< must_cancel came when a result was there already
+  bool wrapper = false;      ///< only calls and awaits another coroutine, whose origin it has taken for its own
   std::uint32_t cancel_requests = 0;
-  void* top;  ///< the frame that the next step resumes
+  void* top;  ///< the innermost frame: it runs, or the next step resumes it
   std::uint64_t number;
 
   void* frame() noexcept;

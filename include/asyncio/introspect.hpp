@@ -63,7 +63,9 @@ class call_graph {
   /// The task or future; empty in an empty graph.
   any_task future() const { return all_ != nullptr ? here().future : any_task(); }
   /// Its coroutines, the innermost first. None of a future, or when it is done.
-  const std::vector<frame_call_graph_entry>& call_stack() const noexcept;
+  const std::vector<frame_call_graph_entry>& call_stack() const& noexcept;
+  /// A temporary graph gives a copy, for `for (auto& entry : t.get_stack().call_stack())`.
+  std::vector<frame_call_graph_entry> call_stack() && { return static_cast<const call_graph&>(*this).call_stack(); }
   /// How many they are.
   std::size_t size() const noexcept { return call_stack().size(); }
   /// The same of every task that waits for it, whether by co_await, gather(), wait(), wait_for(), shield(),

@@ -20,6 +20,8 @@ class interrupt_guard {
   ~interrupt_guard();
   /// Main ended cancelled: was that Ctrl-C's doing alone? Then keyboard_interrupt is thrown.
   void translate_cancellation();
+  /// Does the loop listen to signals for anybody else?
+  static bool listens_for_others(event_loop& loop);
 
  private:
   static void on_interrupt(int number, unsigned count, void* self);

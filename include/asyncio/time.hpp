@@ -147,6 +147,11 @@ class clock_source {
   /// Asked when nothing is ready and the earliest timer is due at `deadline`. True: the clock has moved there by
   /// itself, and the loop does not sleep. False: the loop waits in the kernel, as with a real clock.
   virtual bool jump_to(time_point /*deadline*/) noexcept { return false; }
+
+  /// Asked when nothing is ready, no timer is armed, and the loop has given nothing to the kernel or to its threads that
+  /// is not finished: only a signal, or a thread that the loop knows nothing of, can still wake it. True: the loop looks
+  /// around again at once. False: it waits for them.
+  virtual bool nothing_pending() noexcept { return false; }
 };
 
 }  // namespace asyncio

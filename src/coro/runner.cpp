@@ -39,6 +39,10 @@ void interrupt_guard::on_interrupt(int, unsigned count, void* self) {
   coro::escape(guard->loop_.core(), std::make_exception_ptr(keyboard_interrupt()));
 }
 
+bool interrupt_guard::listens_for_others(event_loop& loop) {
+  return loop.state().signals.has_other_than(&interrupt_guard::on_interrupt);
+}
+
 void interrupt_guard::translate_cancellation() {
   if (interrupts_ == 0 || task_uncancel(main_.get()) != 0) return;
   coro::expect_interrupt();

@@ -49,7 +49,8 @@ stack stack_of(const future_core* core, call_graph_options options, const std::s
     add_place_of_call(entries, at, *where);
     if (entries.back().is_coroutine()) at = coro::awaiter_of(at);
   }
-  for (; at != nullptr; at = coro::awaiter_of(at))
+  const std::size_t enough = options.limit && *options.limit > 0 ? static_cast<std::size_t>(*options.limit) : SIZE_MAX;
+  for (; at != nullptr && entries.size() < enough; at = coro::awaiter_of(at))
     if (coro::is_shown(at)) entries.emplace_back(at->origin, place_of(at), true);
   cut(entries, options.limit);
   return entries;
@@ -99,7 +100,7 @@ std::uint_least32_t frame_call_graph_entry::line() const noexcept {
   return coro::is_internal(function_) ? 0 : place_.line();
 }
 
-const std::vector<frame_call_graph_entry>& call_graph::call_stack() const noexcept {
+const std::vector<frame_call_graph_entry>& call_graph::call_stack() const& noexcept {
   static const std::vector<frame_call_graph_entry> none;
   return all_ != nullptr ? here().call_stack : none;
 }

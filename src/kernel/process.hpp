@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 #include <cstddef>
+#include <string>
+#include <vector>
 
 namespace asyncio::kernel {
 
-/// How many descriptors this process has open, the one used for counting not included.
-std::size_t count_descriptors();
+/// The descriptors that this process has open, in order; not the one that is used for looking.
+/// Errors: std::system_error when /proc cannot be read, as of the next two.
+std::vector<int> open_descriptors();
+/// What a descriptor refers to, as /proc names it: "socket:[4711]", "/dev/null", "anon_inode:[eventfd]".
+std::string describe_descriptor(int fd);
+/// How many threads this process has.
+std::size_t count_threads();
 
 /// Around every fork() of this process from now on: `before` and `in_parent` in the forking thread, `in_child` in what is
 /// left of it in the child.

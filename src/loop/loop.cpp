@@ -221,12 +221,23 @@ std::chrono::nanoseconds loop::wait_limit(time_point now, std::optional<std::chr
   return std::max(limit, std::chrono::nanoseconds(0));
 }
 
-// A clock that is not the machine's may move by itself when nothing is ready and the kernel has nothing.
+bool loop::something_came() const noexcept {
+  return !ready_.empty() || inbox_->has_mail() || (signal_look_ != nullptr && kernel::any_signal());
+}
+
+// A clock that is not the machine's may move by itself when nothing is ready and the kernel has nothing. Asking the
+// kernel takes the wake-up of a signal or a post, if there was one: so they are looked for before the loop sleeps.
 bool loop::jump(time_point now, std::optional<std::chrono::nanoseconds> most) noexcept {
   ask_kernel(std::chrono::nanoseconds(0));
-  if (!ready_.empty()) return true;
-  if (timers_.empty() || (most && timers_.earliest() - now > *most)) return false;
+  if (something_came()) return true;
+  if (timers_.empty()) return !most && kernel_->in_flight() == 0 && posts_expected_ == 0 && clock_->nothing_pending();
+  if (most && timers_.earliest() - now > *most) return false;
   return clock_->jump_to(timers_.earliest());
+}
+
+bool loop::wait_for_others(std::chrono::nanoseconds most) noexcept {
+  ask_kernel(most);
+  return something_came();
 }
 
 void loop::close() noexcept {

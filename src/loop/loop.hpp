@@ -75,6 +75,8 @@ class loop final : public detail::loop_core {
     has_guest_ = true;
     return kernel_->poll_fd();
   }
+  /// Waits in the kernel, in real time, for a signal or for what other threads post. True: something came.
+  bool wait_for_others(std::chrono::nanoseconds most) noexcept;
   bool has_something_to_do() const noexcept { return has_ready() || inbox_->has_mail(); }
   kernel::kernel& backend() noexcept { return *kernel_; }
   clock_source& clock() noexcept { return *clock_; }
@@ -121,6 +123,7 @@ class loop final : public detail::loop_core {
   void run_batch() noexcept;
   void finish_turn() noexcept;
   void look_at_signals() noexcept;
+  bool something_came() const noexcept;
 
   std::unique_ptr<kernel::kernel> kernel_;
   timer_heap timers_;

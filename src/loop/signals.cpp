@@ -4,6 +4,7 @@
 #include "kernel/signals.hpp"
 #include "loop/loop.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -67,6 +68,10 @@ bool signal_table::remove(int number) noexcept {
   if (entries_.empty()) loop_.set_signal_look(nullptr, nullptr);
   end(e);
   return true;
+}
+
+bool signal_table::has_other_than(action act) const noexcept {
+  return std::ranges::any_of(entries_, [act](const auto& each) { return each.second->act != act; });
 }
 
 void signal_table::remove_all() noexcept {

@@ -26,6 +26,8 @@ class signal_table {
   bool remove(int number) noexcept;
   void remove_all() noexcept;
   bool has(int number) const noexcept { return entries_.find(number) != entries_.end(); }
+  /// Is there one with another action than this?
+  bool has_other_than(action act) const noexcept;
 
  private:
   struct entry;

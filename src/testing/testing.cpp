@@ -7,6 +7,7 @@
 #include <asyncio/testing/testing.hpp>
 
 #include "kernel/process.hpp"
+#include "testing/clocks.hpp"
 
 #include <asyncio/detail/inbox.hpp>
 
@@ -14,34 +15,6 @@
 #include <string>
 
 namespace asyncio::testing {
-
-namespace {
-
-// Test clocks begin at a moment that is not zero, so that a forgotten default time point stands out.
-constexpr time_point beginning = time_point() + std::chrono::hours(1000);
-
-class still_clock final : public clock_source {
- public:
-  time_point now() noexcept override { return now_; }
-  void advance(timedelta by) noexcept { now_ = now_ + by; }
-
- private:
-  time_point now_ = beginning;
-};
-
-class jumping_clock final : public clock_source {
- public:
-  time_point now() noexcept override { return now_; }
-  bool jump_to(time_point deadline) noexcept override {
-    if (deadline > now_) now_ = deadline;
-    return true;
-  }
-
- private:
-  time_point now_ = beginning;
-};
-
-}  // namespace
 
 manual_clock::manual_clock() : source_(new still_clock) {}
 manual_clock::~manual_clock() { delete source_; }
@@ -52,7 +25,7 @@ virtual_clock::virtual_clock() : source_(new jumping_clock) {}
 virtual_clock::~virtual_clock() { delete source_; }
 time_point virtual_clock::now() const noexcept { return source_->now(); }
 
-ledger ledger::now() { return {asyncio::detail::inbox::count(), kernel::count_descriptors()}; }
+ledger ledger::now() { return {asyncio::detail::inbox::count(), kernel::open_descriptors().size()}; }
 
 void ledger::check_nothing_left_since(const ledger& before) const {
   std::string left;

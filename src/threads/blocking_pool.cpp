@@ -47,6 +47,7 @@ void blocking_pool::submit(job& work, detail::inbox& home) {
   work.done = &blocking_pool::deliver;
   work.home = &home;
   home.add_user();
+  if (detail::loop_core* loop = home.loop()) loop->expect_post();
   has_work_.notify_one();
 }
 
@@ -68,7 +69,7 @@ bool blocking_pool::cancel(job& work) noexcept {
     if (at == waiting_.end()) return false;
     waiting_.erase(at);
   }
-  work.home->drop_user();
+  leave(work);
   return true;
 }
 
@@ -125,8 +126,13 @@ void blocking_pool::hand_back(job* work, bool was_run) noexcept {
 // An inbox with an owner is counted by its owner's thread alone: so the job leaves it here.
 void blocking_pool::deliver(op* self) noexcept {
   auto* work = static_cast<job*>(self);
-  work->home->drop_user();
+  leave(*work);
   work->finished(work);
+}
+
+void blocking_pool::leave(job& work) noexcept {
+  if (detail::loop_core* loop = work.home->loop()) loop->post_came();
+  work.home->drop_user();
 }
 
 }  // namespace asyncio::threads

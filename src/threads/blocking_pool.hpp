@@ -6,6 +6,7 @@
 // Laws: no coroutine; a job's object is touched by one thread at a time, and by nobody here once it was handed back.
 #pragma once
 #include <asyncio/detail/inbox.hpp>
+#include <asyncio/detail/loop_core.hpp>
 #include <asyncio/detail/op.hpp>
 
 #include <condition_variable>
@@ -58,6 +59,7 @@ class blocking_pool {
   void work() noexcept;
   static void hand_back(job* work, bool was_run) noexcept;
   static void deliver(op* self) noexcept;
+  static void leave(job& work) noexcept;
 
   const std::string name_;
   const std::size_t most_threads_;

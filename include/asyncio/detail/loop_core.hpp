@@ -57,6 +57,10 @@ class loop_core {
   void remove_timer(timer_op& timer) noexcept;
   time_point now() noexcept { return clock_->now(); }
 
+  /// Another thread works for this loop, and will post. Each is followed by one post_came().  Thread of both: the loop's.
+  void expect_post() noexcept { ++posts_expected_; }
+  void post_came() noexcept { --posts_expected_; }
+
   void add_close_hook(close_hook& hook) noexcept;
   void remove_close_hook(close_hook& hook) noexcept;
 
@@ -99,6 +103,7 @@ class loop_core {
   task_links tasks_{&tasks_, &tasks_};
   close_hook* close_hooks_ = nullptr;  // circular
   std::size_t task_count_ = 0;
+  std::size_t posts_expected_ = 0;
   std::uint64_t task_numbers_ = 0;
   std::int32_t step_budget_ = INT32_MAX;
   bool debug_ = false;

@@ -2,6 +2,7 @@
 #pragma once
 #include <asyncio/event_loop.hpp>
 #include <asyncio/run.hpp>
+#include <asyncio/testing/deadlock.hpp>
 #include <asyncio/time.hpp>
 
 #include <cstddef>
@@ -43,9 +44,11 @@ class virtual_clock {
   clock_source* source_;
 };
 
-/// How a test body is run. `allow_leaks`: do not look for what is left over.
+/// How a test body is run. `allow_leaks`: do not look for what is left over. `deadlock_grace`: how long, in real time,
+/// a loop that nothing else can wake waits for the other threads of the process, if there are any.
 struct run_options {
   bool allow_leaks = false;
+  timedelta deadlock_grace = std::chrono::seconds(1);
 };
 
 /// What exists at a moment in the process. A loop exists until the last of its tasks, futures and callbacks is gone, and
@@ -67,11 +70,12 @@ bool cancelled_run(event_loop& loop, any_task main, std::size_t turns);
 }  // namespace detail
 
 /// Runs a body on a loop with a virtual clock; afterwards nothing it made may be left: tasks, frames, futures,
-/// callbacks, descriptors. Its value, or what it threw.   Errors: std::logic_error for what is left over.
+/// callbacks, descriptors. Its value, or what it threw.   Errors: std::logic_error for what is left over;
+/// deadlock_error when nothing can wake the loop any more.
 template <detail::body X>
 auto run(X&& body, run_options options = {}) {
   const ledger before = ledger::now();
-  virtual_clock clock;
+  const detail::deadlock_watch clock(options.deadlock_grace);
   if constexpr (std::is_void_v<decltype(asyncio::run(std::forward<X>(body)))>) {
     asyncio::run(std::forward<X>(body), {.clock = clock});
     if (!options.allow_leaks) ledger::now().check_nothing_left_since(before);
@@ -84,18 +88,19 @@ auto run(X&& body, run_options options = {}) {
 
 /// Runs a body again and again, cancelled after the first, second, third … turn of the loop, until it ends before that.
 /// Each time it must end, and leave nothing behind. Exceptions other than its cancellation are thrown on.
-/// Returns how many times it was cancelled.   Errors: std::logic_error for what is left over.
+/// Returns how many times it was cancelled.   Errors: as run().
 template <class F>
   requires asyncio::detail::async_callable<F&>
 std::size_t inject_cancel(F&& body) {
   for (std::size_t turns = 1;; ++turns) {
     const ledger before = ledger::now();
-    virtual_clock clock;
+    const detail::deadlock_watch clock(run_options().deadlock_grace);
     bool cancelled;
     {
       auto loop = new_event_loop({.clock = clock});
       auto main = loop->create_task(asyncio::detail::as_coroutine(body()));
       cancelled = detail::cancelled_run(*loop, main, turns);
+      loop->close();
       if (!main.cancelled()) {
         if (std::exception_ptr error = main.exception()) std::rethrow_exception(error);
       }

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <asyncio/testing/deadlock.hpp>
+
+#include "base/clock.hpp"
+#include "base/log.hpp"
+#include "coro/coro.hpp"
+#include "introspect/introspect.hpp"
+#include "kernel/process.hpp"
+#include "loop/loop.hpp"
+#include "testing/clocks.hpp"
+
+#include <asyncio/event_loop.hpp>
+#include <asyncio/run.hpp>
+
+#include <algorithm>
+#include <cstdlib>
+#include <exception>
+#include <string>
+#include <vector>
+
+namespace asyncio::testing::detail {
+
+namespace {
+
+constexpr std::size_t most_tasks_shown = 100;
+constexpr int most_entries_shown = 30;
+constexpr int most_cancellations = 100;
+
+std::string report(event_loop& loop) {
+  std::string text = "deadlock: nothing can wake a task; none is ready, no timer is armed, nothing is in flight";
+  const std::vector<any_task> tasks = all_tasks(loop);
+  const std::size_t shown = std::min(tasks.size(), most_tasks_shown);
+  for (std::size_t i = 0; i < shown; ++i) text += "\n" + introspect::describe(tasks[i], {.limit = most_entries_shown});
+  if (shown < tasks.size()) text += "\n* and " + std::to_string(tasks.size() - shown) + " tasks more";
+  return text;
+}
+
+std::exception_ptr deadlock_in(event_loop& loop) noexcept {
+  try {
+    return std::make_exception_ptr(deadlock_error(report(loop)));
+  } catch (...) {
+    return std::current_exception();  // no memory for it
+  }
+}
+
+class watching_clock final : public jumping_clock {
+ public:
+  explicit watching_clock(timedelta grace) noexcept : grace_(grace) {}
+
+  bool nothing_pending() noexcept override {
+    loop::loop& l = *loop::loop::running();
+    event_loop& face = *l.face();
+    if (asyncio::detail::interrupt_guard::listens_for_others(face)) return false;
+    if (others_may_post() && something_comes(l)) return true;
+    if (!found_)
+      coro::escape(l, deadlock_in(face));
+    else
+      cancel_again(face);
+    found_ = true;
+    return true;
+  }
+
+ private:
+  static bool others_may_post() noexcept {
+    try {
+      return kernel::count_threads() > 1;
+    } catch (...) {
+      return true;
+    }
+  }
+
+  bool something_comes(loop::loop& l) const noexcept {
+    clock_source& real = base::steady_clock_source();
+    const time_point end = real.now() + grace_;
+    for (time_point now = real.now(); now < end; now = real.now())
+      if (l.wait_for_others(end - now)) return true;
+    return false;
+  }
+
+  // The loop is being closed, and waits for tasks that have not ended when they were cancelled.
+  void cancel_again(event_loop& loop) noexcept {
+    try {
+      if (++cancellations_ > most_cancellations) {
+        base::log(log_level::error,
+                  "these tasks swallow every cancellation, and their loop cannot be closed\n" + report(loop));
+        std::abort();
+      }
+      for (const any_task& task : all_tasks(loop)) task.cancel();
+    } catch (...) {
+      std::abort();
+    }
+  }
+
+  timedelta grace_;
+  bool found_ = false;
+  int cancellations_ = 0;
+};
+
+}  // namespace
+
+deadlock_watch::deadlock_watch(timedelta grace) : source_(new watching_clock(grace)) {}
+deadlock_watch::~deadlock_watch() { delete source_; }
+
+}  // namespace asyncio::testing::detail

@@ -21,6 +21,8 @@ namespace detail {
 template <class T>
 void free_task(future_core* core) noexcept {
   auto* task = static_cast<coro_core*>(core);
+  if (task->listed) [[unlikely]]
+    unlist_task(task);
   if (task->has_value) destroy_value<T>(task);
   inbox* home = task->home;
   const std::uint32_t size = task->block_size;
@@ -29,7 +31,7 @@ void free_task(future_core* core) noexcept {
   if (!has_nothing) [[unlikely]]
     clean_up_task(task);
   pool_free(reinterpret_cast<std::byte*>(task) - value_space<T>, size);
-  home->drop_user();
+  home->drop_user(user_kind::task);
 }
 
 template <class T>

@@ -92,7 +92,7 @@ void free_gather(future_core* core) noexcept {
   const std::size_t size = me->block_size;
   me->~gather_core();
   pool_free(reinterpret_cast<std::byte*>(me) - value_space<T>, size);
-  home->drop_user();
+  home->drop_user(user_kind::future);
 }
 
 template <class T>

@@ -56,7 +56,7 @@ void callback_node::release() noexcept {
   inbox* box = home;
   const bool counted = !shared;
   free(this);
-  if (counted) box->drop_user();
+  if (counted) box->drop_user(user_kind::callback);
 }
 
 void callback_node::run(op* self) noexcept {

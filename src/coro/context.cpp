@@ -150,6 +150,7 @@ counted_thing context_set(std::uint64_t id, counted_ptr<context_value> value) {
   if (const counted_ptr<context_value>* before = value_in(&cell, id)) done->before = *before;
   cell.values = with_value(map_in(cell.values), id, std::move(value));
   contexts_in_use.store(true, order::relaxed);
+  tasks_need_more.store(true, order::relaxed);
   return token;
 }
 

@@ -155,7 +155,7 @@ time_point event_loop::deadline_in(timedelta delay) { return impl_->loop->read_c
 callback_handle event_loop::schedule(detail::callback_node* node) {
   node->home = &impl_->loop->box();
   node->variables = detail::values_for_later();
-  node->home->add_user();
+  node->home->add_user(detail::user_kind::callback);
   node->refs = 2;
   impl_->loop->post(node);
   return callback_handle(node);
@@ -164,7 +164,7 @@ callback_handle event_loop::schedule(detail::callback_node* node) {
 timer_handle event_loop::schedule_at(time_point when, detail::callback_node* node) {
   node->home = &impl_->loop->box();
   node->variables = detail::values_for_later();
-  node->home->add_user();
+  node->home->add_user(detail::user_kind::callback);
   node->deadline = when;
   node->refs = 2;
   try {

@@ -109,13 +109,12 @@ namespace {
 
 void prepare_task(loop_core* loop, coro_core* core, const task_options& options) {
   if (loop == nullptr || loop->closing() || !loop->box().owned_here()) refuse_task(loop);
-  if (options.context != nullptr)
-    extra_of(core).context = options.context->raw_cell();
-  else if (contexts_in_use.load(order::relaxed))
-    inherit_context(core);
-  if (options.name.empty()) return;
-  extra_of(core).name = std::string(options.name);
-  core->extra->named = true;
+  if (options.context != nullptr) extra_of(core).context = options.context->raw_cell();
+  if (!options.name.empty()) {
+    extra_of(core).name = std::string(options.name);
+    core->extra->named = true;
+  }
+  if (tasks_need_more.load(order::relaxed)) give_task_more(core, loop->box());
 }
 
 // A task whose factory fails ends as one that is cancelled before its first step.

@@ -22,7 +22,6 @@ thread_state inbox::of_parent{};
 struct inbox::registry {
   std::mutex mutex;
   inbox* first = nullptr;
-  std::size_t count = 0;
   std::uint64_t numbers = 0;
 };
 
@@ -35,7 +34,10 @@ inbox::registry& inbox::all() noexcept {
 // The child has the forking thread alone, and is not the loop's process: its loop, task and signals are the parent's.
 void inbox::forget_all() noexcept {
   for (inbox* box = all().first; box != nullptr; box = box->next_)
-    if (!box->closed()) box->owner_.store(&of_parent, order::release);
+    if (!box->closed()) {
+      box->sum_up_users();
+      box->owner_.store(&of_parent, order::release);
+    }
   here = {};
   kernel::count_fork();
   kernel::forget_signals();
@@ -53,6 +55,7 @@ op* inbox::closed_mark() noexcept { return &closed_op; }
 
 inbox::inbox(loop_core& loop, int wake_fd, void (*wake)(int) noexcept, void (*close_fd)(int) noexcept) noexcept
     : owner_(&here), loop_(&loop), wake_fd_(wake_fd), wake_(wake), close_fd_(close_fd) {
+  add_user_of_owner();
   drop_op_.done = &inbox::take_back_dropped;
   drop_op_.box = this;
   take_ownership();
@@ -61,7 +64,6 @@ inbox::inbox(loop_core& loop, int wake_fd, void (*wake)(int) noexcept, void (*cl
   next_ = all().first;
   if (next_ != nullptr) next_->prev_ = this;
   all().first = this;
-  ++all().count;
 }
 
 inbox::~inbox() {
@@ -71,12 +73,34 @@ inbox::~inbox() {
   const std::scoped_lock hold(all().mutex);
   (prev_ != nullptr ? prev_->next_ : all().first) = next_;
   if (next_ != nullptr) next_->prev_ = prev_;
-  --all().count;
 }
 
-std::size_t inbox::count() noexcept {
+inbox::census inbox::count_after(std::uint64_t number) noexcept {
+  census found;
   const std::scoped_lock hold(all().mutex);
-  return all().count;
+  for (inbox* box = all().first; box != nullptr && box->number_ > number; box = box->next_) {
+    const auto users = [box](user_kind kind) { return box->count_of(kind).load(order::relaxed); };
+    const std::size_t itself = box->closed() ? 0 : 1;
+    ++found.loops;
+    found.open += itself;
+    found.tasks += users(user_kind::task);
+    found.futures += users(user_kind::future);
+    found.callbacks += users(user_kind::callback);
+    found.others += users(user_kind::other) - itself;
+  }
+  return found;
+}
+
+bool inbox::owns_descriptor(int fd) noexcept {
+  const std::scoped_lock hold(all().mutex);
+  for (const inbox* box = all().first; box != nullptr; box = box->next_)
+    if (box->wake_fd_ == fd) return true;
+  return false;
+}
+
+std::uint64_t inbox::last_number() noexcept {
+  const std::scoped_lock hold(all().mutex);
+  return all().numbers;
 }
 
 int inbox::thread_of(std::uint64_t number) noexcept {
@@ -151,6 +175,7 @@ bool inbox::begin_sleep() noexcept {
 
 void inbox::close(op_queue& rest) noexcept {
   loop_ = nullptr;
+  sum_up_users();
   owner_.store(nullptr, order::release);
   op* newest = head_.exchange(closed_mark(), order::acq_rel);
   op_queue reversed;
@@ -171,8 +196,20 @@ void inbox::close(op_queue& rest) noexcept {
   }
 }
 
-void inbox::drop_user_of_closed() noexcept {
-  if (users_.fetch_sub(1, order::acq_rel) == 1) delete this;
+void inbox::sum_up_users() noexcept {
+  std::size_t sum = 0;
+  for (const user_count& of_kind : users_) sum += of_kind.load(order::relaxed);
+  all_users_.store(sum, order::relaxed);
+}
+
+void inbox::add_user_of_closed(user_kind kind) noexcept {
+  count_of(kind).fetch_add(1, order::relaxed);
+  all_users_.fetch_add(1, order::relaxed);
+}
+
+void inbox::drop_user_of_closed(user_kind kind) noexcept {
+  count_of(kind).fetch_sub(1, order::relaxed);
+  if (all_users_.fetch_sub(1, order::acq_rel) == 1) delete this;
 }
 
 }  // namespace asyncio::detail

@@ -6,13 +6,7 @@
 // Laws: nothing here is needed to run a program.
 #include <asyncio/testing/testing.hpp>
 
-#include "kernel/process.hpp"
 #include "testing/clocks.hpp"
-
-#include <asyncio/detail/inbox.hpp>
-
-#include <stdexcept>
-#include <string>
 
 namespace asyncio::testing {
 
@@ -24,16 +18,6 @@ void manual_clock::advance(timedelta by) noexcept { static_cast<still_clock*>(so
 virtual_clock::virtual_clock() : source_(new jumping_clock) {}
 virtual_clock::~virtual_clock() { delete source_; }
 time_point virtual_clock::now() const noexcept { return source_->now(); }
-
-ledger ledger::now() { return {asyncio::detail::inbox::count(), kernel::open_descriptors().size()}; }
-
-void ledger::check_nothing_left_since(const ledger& before) const {
-  std::string left;
-  if (loops > before.loops) left += "tasks, futures or callbacks of " + std::to_string(loops - before.loops) + " loops";
-  if (descriptors > before.descriptors)
-    left += (left.empty() ? "" : " and ") + std::to_string(descriptors - before.descriptors) + " descriptors";
-  if (!left.empty()) throw std::logic_error("left over: " + left);
-}
 
 namespace detail {
 

@@ -68,6 +68,7 @@ struct coro_core : future_core, op, task_links {
   bool scheduled = false;
   bool must_cancel = false;
   bool late_cancel = false;  ///< must_cancel came when a result was there already
+  bool listed = false;       ///< see list_task()
   bool wrapper = false;      ///< only calls and awaits another coroutine, whose origin it has taken for its own
   std::uint32_t cancel_requests = 0;
   void* top;  ///< the innermost frame: it runs, or the next step resumes it
@@ -156,7 +157,12 @@ void discard(coro_core* core) noexcept;         ///< destroys without a word
 [[noreturn]] void throw_awaited_twice();
 
 void run_step(op* step) noexcept;
+/// What every new task gets once somebody needs it: its creator's context, when there are contexts; a place in the list
+/// of tasks that ledgers read (coro/task_list.hpp).
+extern atomic_cell<bool> tasks_need_more;
+void give_task_more(coro_core* task, inbox& home);
 void inherit_context(coro_core* task);  ///< of its creator
+void unlist_task(coro_core* task) noexcept;
 task_extra& extra_of(coro_core* task);
 void clean_up_task(coro_core* task) noexcept;
 /// What start_task() does when something is to be said against it, or a task factory is to be asked.
@@ -165,7 +171,7 @@ coro_core* start_task_with_care(loop_core* loop, coro_core* core);
 /// From here on the coroutine is a pending task of `loop`.
 inline void make_task(loop_core& loop, coro_core* core) noexcept {
   core->home = &loop.box();
-  core->home->add_user_of_owner();
+  core->home->add_user_of_owner(user_kind::task);
   core->spawned = true;
   core->local_refs = 2;  // the loop's, until it is done, and the caller's
   core->number = loop.next_task_number();
@@ -182,8 +188,8 @@ inline coro_core* start_task(loop_core* loop, coro_core* core) {
   if (running_one) loop = here.loop;
   if (loop == nullptr || loop->start_needs_care() || (!running_one && !loop->box().owned_here())) [[unlikely]]
     return start_task_with_care(loop, core);
-  if (contexts_in_use.load(order::relaxed)) [[unlikely]]
-    inherit_context(core);
+  if (tasks_need_more.load(order::relaxed)) [[unlikely]]
+    give_task_more(core, loop->box());
   make_task(*loop, core);
   core->schedule();
   return core;

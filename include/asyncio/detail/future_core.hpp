@@ -212,7 +212,7 @@ void free_plain_future(future_core* core) noexcept {
   const std::size_t size = core->block_size;
   core->~future_core();
   pool_free(reinterpret_cast<std::byte*>(core) - value_space<T>, size);
-  home->drop_user();
+  home->drop_user(user_kind::future);
 }
 
 bool cancel_plain_future(future_core* core, const shared_text& message);
@@ -227,7 +227,7 @@ Core* make_future_core(inbox* home, const future_kind* kind = &plain_future_kind
   auto* block = static_cast<std::byte*>(pool_allocate(size));
   auto* core = ::new (block + value_space<T>) Core(kind, home);
   core->block_size = static_cast<std::uint32_t>(size);
-  home->add_user();
+  home->add_user(user_kind::future);
   return core;
 }
 

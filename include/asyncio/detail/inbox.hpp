@@ -37,6 +37,9 @@ ASYNCIO_TLS_MODEL extern constinit thread_local thread_state here;
 /// May an await that need not wait go on at once? No: the step has used up its budget, and everybody else runs first.
 inline bool within_budget() noexcept { return --here.budget > 0; }
 
+/// What uses an inbox, for those who ask what is left of a loop. The loop itself is among the others.
+enum class user_kind : std::uint8_t { task, future, callback, other };
+
 /// The loop's door for other threads, and the name of its thread. It outlives the loop for as long as a handle of one
 /// of its futures lives, so that a late handle finds a closed door and not freed memory.
 ///
@@ -94,23 +97,40 @@ class inbox {
   /// Shuts the door; what was posted last goes to `rest`.  Thread: the loop's.
   void close(op_queue& rest) noexcept;
 
-  /// Counted users: the loop itself and every live future, task and handle of it.
+  /// Counted users: the loop itself and every live future, task and handle of it. While there is an owner each kind has
+  /// a count of its own, changed plainly; from close() on their sum decides, changed by atomic operations.
   /// Thread of both: the loop's, or any once it is closed.
-  void add_user_of_owner() noexcept { users_.store(users_.load(order::relaxed) + 1, order::relaxed); }
-  void add_user() noexcept {
+  void add_user_of_owner(user_kind kind = user_kind::other) noexcept {
+    count_of(kind).store(count_of(kind).load(order::relaxed) + 1, order::relaxed);
+  }
+  void add_user(user_kind kind = user_kind::other) noexcept {
     if (owned_here()) [[likely]]
-      users_.store(users_.load(order::relaxed) + 1, order::relaxed);
+      add_user_of_owner(kind);
     else
-      users_.fetch_add(1, order::relaxed);
+      add_user_of_closed(kind);
   }
-  void drop_user() noexcept {
+  void drop_user(user_kind kind = user_kind::other) noexcept {
     if (owned_here()) [[likely]]  // the loop is a user too, so this is not the last one
-      users_.store(users_.load(order::relaxed) - 1, order::relaxed);
+      count_of(kind).store(count_of(kind).load(order::relaxed) - 1, order::relaxed);
     else
-      drop_user_of_closed();
+      drop_user_of_closed(kind);
   }
-  /// How many inboxes exist: of loops that are open, or that somebody still has a handle of.
-  static std::size_t count() noexcept;
+
+  /// What exists of the loops that were made after a moment: those that are open, or that somebody still has a handle of.
+  struct census {
+    std::size_t loops = 0;
+    std::size_t open = 0;  ///< of them, not closed
+    std::size_t tasks = 0;
+    std::size_t futures = 0;
+    std::size_t callbacks = 0;
+    std::size_t others = 0;  ///< transports, generators, jobs, …: whatever else needs its loop
+  };
+  /// Of loops with a higher number than this.  Thread: any; the counts are exact when those loops are at rest.
+  static census count_after(std::uint64_t number) noexcept;
+  /// Is this descriptor the wake-up one of a loop, which goes with its last user?
+  static bool owns_descriptor(int fd) noexcept;
+  /// The number of the loop that was made last.
+  static std::uint64_t last_number() noexcept;
 
   /// From now on a forked child forgets the loops of its parent.
   static void watch_forks();
@@ -119,7 +139,11 @@ class inbox {
   struct registry;
   static registry& all() noexcept;
   ~inbox();
-  void drop_user_of_closed() noexcept;
+  using user_count = atomic_cell<std::size_t>;
+  user_count& count_of(user_kind kind) noexcept { return users_[static_cast<std::size_t>(kind)]; }
+  void add_user_of_closed(user_kind kind) noexcept;
+  void drop_user_of_closed(user_kind kind) noexcept;
+  void sum_up_users() noexcept;
   static op* closed_mark() noexcept;
   static void take_back_dropped(op* self) noexcept;
   static void forget_all() noexcept;
@@ -140,8 +164,10 @@ class inbox {
   atomic_cell<future_core*> dropped_{nullptr};  // its first entry posts drop_op_, which takes them all
   drop_op drop_op_;
   atomic_cell<bool> sleeping_{false};
-  atomic_cell<std::size_t> users_{1};  // written without RMW by the owner while there is one
-  atomic_cell<int> posting_{0};        // threads inside post(): the destructor waits for them
+  /// Of each kind; written without RMW by the owner while there is one.
+  user_count users_[4]{0, 0, 0, 0};
+  user_count all_users_{0};  // their sum, once there is no owner
+  atomic_cell<int> posting_{0};  // threads inside post(): the destructor waits for them
   int wake_fd_;
   void (*wake_)(int) noexcept;
   void (*close_fd_)(int) noexcept;

@@ -10,6 +10,7 @@
 #include <optional>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 /// Help for tests of programs that use the library: time that costs nothing, cancellation at every point, leaks found.
 namespace asyncio::testing {
@@ -54,10 +55,11 @@ struct run_options {
 /// What exists at a moment in the process. A loop exists until the last of its tasks, futures and callbacks is gone, and
 /// every handle of them.
 struct ledger {
-  std::size_t loops = 0;
-  std::size_t descriptors = 0;
+  std::uint64_t last_loop = 0;   ///< the number of the loop that was made last
+  std::vector<int> descriptors;  ///< those that are open, in order
   static ledger now();
-  /// Errors: std::logic_error that names what is left over since `before`.
+  /// Errors: std::logic_error that says what is left over since `before`: the loops' tasks by name and place (and with
+  /// their coroutines, if they are not done), futures and callbacks by number, descriptors by what they refer to.
   void check_nothing_left_since(const ledger& before) const;
 };
 

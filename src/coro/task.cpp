@@ -114,7 +114,6 @@ void prepare_task(loop_core* loop, coro_core* core, const task_options& options)
     extra_of(core).name = std::string(options.name);
     core->extra->named = true;
   }
-  if (tasks_need_more.load(order::relaxed)) give_task_more(core, loop->box());
 }
 
 // A task whose factory fails ends as one that is cancelled before its first step.
@@ -148,6 +147,7 @@ coro_core* start_task(loop_core* loop, coro_core* core, task_options options) {
     discard(core);
     throw;
   }
+  if (tasks_need_more.load(order::relaxed)) give_task_more(core, loop->box());
   make_task(*loop, core);
   if (loop->has_task_factory()) ask_factory(*loop, core, options);
   if (options.eager_start.value_or(false) && here.loop == loop && !core->must_cancel)

@@ -158,7 +158,7 @@ void discard(coro_core* core) noexcept;         ///< destroys without a word
 
 void run_step(op* step) noexcept;
 /// What every new task gets once somebody needs it: its creator's context, when there are contexts; a place in the list
-/// of tasks that ledgers read (coro/task_list.hpp).
+/// of tasks that ledgers read (coro/task_list.hpp). Errors: std::bad_alloc; the coroutine is destroyed then.
 extern atomic_cell<bool> tasks_need_more;
 void give_task_more(coro_core* task, inbox& home);
 void inherit_context(coro_core* task);  ///< of its creator

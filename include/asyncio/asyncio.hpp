@@ -3,7 +3,8 @@
 #if __cplusplus < 202002L
 #error "asyncio-cpp needs C++20: compile with -std=c++20"
 #endif
-// The whole public face: one header per module of Python's asyncio.
+// The whole public face: one header per module of Python's asyncio, and the help for tests, which is linked as
+// asyncio::testing.
 #include <asyncio/async_generator.hpp>
 #include <asyncio/async_with.hpp>
 #include <asyncio/awaitable.hpp>
@@ -24,6 +25,7 @@
 #include <asyncio/streams.hpp>
 #include <asyncio/task.hpp>
 #include <asyncio/task_group.hpp>
+#include <asyncio/testing/testing.hpp>
 #include <asyncio/time.hpp>
 #include <asyncio/timeout.hpp>
 #include <asyncio/wait.hpp>

@@ -6,6 +6,7 @@
 #include "coro/event_loop_impl.hpp"
 
 #include <asyncio/context.hpp>
+#include <asyncio/detail/parking.hpp>
 #include <asyncio/event_loop.hpp>
 #include <asyncio/gather.hpp>
 #include <asyncio/sleep.hpp>
@@ -295,6 +296,13 @@ detail::gather_core* pass_request(detail::coro_core*& task, const detail::shared
 void remember_request(detail::coro_core* task) noexcept {
   task->late_cancel = task->started && (task->scheduled || task->waiting != nullptr);
   task->must_cancel = true;
+}
+
+step_kind kind_of_step(const detail::op* node) noexcept {
+  if (node->done == &detail::run_step) return step_kind::step;
+  const detail::parked* p = detail::parking::whose(node);
+  if (p == nullptr) return step_kind::none;
+  return p->where() == detail::parked::place::over ? step_kind::spent : step_kind::step;
 }
 
 void continue_now(detail::coro_core* task) noexcept {

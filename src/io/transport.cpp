@@ -10,7 +10,6 @@ namespace sys = kernel::sys;
 
 namespace {
 
-constexpr std::size_t default_high_water = 64 * 1024;
 constexpr std::size_t send_at_once = 64 * 1024;
 constexpr int most_pieces = 16;
 constexpr std::size_t most_last_input = 1024 * 1024;
@@ -26,7 +25,7 @@ ref<stream_transport> stream_transport::make(loop::loop& l, unique_fd fd, const 
 }
 
 stream_transport::stream_transport(loop::loop& l, unique_fd fd, const socket_address& peer) noexcept
-    : home_(l), fd_(fd.release()), high_water_(default_high_water), low_water_(default_high_water / 4) {
+    : home_(l), fd_(fd.release()) {
   recv_.owner = send_.owner = this;
   flush_.owner = farewell_.owner = this;
   recv_.kind = kernel::io_kind::recv;
@@ -234,19 +233,11 @@ void stream_transport::output_sent() noexcept {
 }
 
 void stream_transport::note_output() noexcept {
-  if (!congested_) {
-    congested_ = out_.size() > high_water_ && !ending_;
-  } else if (out_.size() <= low_water_) {
-    congested_ = false;
-    if (user_ != nullptr && !ending_) user_->output_drained();
-  }
+  if (!ending_ && marks_.note(out_.size()) && user_ != nullptr) user_->output_drained();
 }
 
 void stream_transport::set_limits(std::size_t high, std::size_t low) {
-  if (low > high)
-    throw std::invalid_argument("high (" + std::to_string(high) + ") must be >= low (" + std::to_string(low) + ")");
-  high_water_ = high;
-  low_water_ = low;
+  marks_.set(high, low);
   note_output();
 }
 
@@ -283,7 +274,7 @@ void stream_transport::fail(int error) noexcept {
 void stream_transport::end(std::exception_ptr error) noexcept {
   if (ending_) return;
   ending_ = closing_ = true;
-  congested_ = false;
+  marks_.clear();
   error_ = std::move(error);
   if (!home_.closed()) {
     if (recv_.in_flight) home_.get().cancel(recv_);

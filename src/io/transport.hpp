@@ -3,6 +3,7 @@
 #include "io/channel.hpp"
 #include "io/output_queue.hpp"
 #include "io/socket.hpp"
+#include "io/water_marks.hpp"
 
 #include <array>
 #include <memory>
@@ -30,7 +31,7 @@ class stream_transport final : public channel {
   void write(std::string&& text) override;
   void flush() noexcept override;
   std::size_t buffered() const noexcept override { return out_.size(); }
-  bool congested() const noexcept override { return congested_; }
+  bool congested() const noexcept override { return marks_.congested(); }
   void set_limits(std::size_t high, std::size_t low) override;
   bool can_write_eof() const noexcept override { return true; }
   void write_eof() noexcept override;
@@ -72,7 +73,6 @@ class stream_transport final : public channel {
 
   home home_;
   int fd_;
-  bool congested_ = false;
   bool eof_seen_ = false;
   bool eof_wanted_ = false;  // write_eof() was called
   bool eof_sent_ = false;
@@ -89,8 +89,7 @@ class stream_transport final : public channel {
   plain_op flush_;
   plain_op farewell_;
   output_queue out_;
-  std::size_t high_water_;
-  std::size_t low_water_;
+  water_marks marks_;
   std::exception_ptr error_;
   std::uint8_t peer_size_ = 0;
   std::array<unsigned char, sizeof(sockaddr_in6)> peer_{};  // of the families that fit; the others are asked for

@@ -54,7 +54,9 @@ constexpr std::chrono::nanoseconds longest_wait = std::chrono::hours(24);
 }  // namespace
 
 loop::loop(std::unique_ptr<kernel::kernel> backend, clock_source& clock, int wake_fd)
-    : kernel_(std::move(backend)), clock_jumps_(&clock != &base::steady_clock_source()) {
+    : kernel_(std::move(backend)),
+      arranger_(dynamic_cast<arranger*>(&clock)),
+      clock_jumps_(&clock != &base::steady_clock_source()) {
   clock_ = &clock;
   stop_op_.owner = this;
   stop_op_.done = [](op* self) noexcept {
@@ -170,6 +172,10 @@ void loop::look_around(std::optional<std::chrono::nanoseconds> most) {
   else
     --turns_to_look_;
   timers_.collect_due(seen_now_);
+  if (arranger_ != nullptr) [[unlikely]] {
+    attention_ = true;  // every turn comes here, and the others need not ask
+    arranger_->arrange(ready_);
+  }
   run_batch();
   while (!interrupted_ && timers_.has_due()) {
     timer_op* timer = timers_.pop_due();

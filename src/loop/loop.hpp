@@ -6,6 +6,7 @@
 // Laws: run_once() is the only place where done is called; no coroutine and no socket is known here.
 #pragma once
 #include "kernel/kernel.hpp"
+#include "loop/arranger.hpp"
 #include "loop/timer_heap.hpp"
 
 #include <asyncio/detail/loop_core.hpp>
@@ -25,6 +26,7 @@ enum class run_end : std::uint8_t { stopped, interrupted };
 
 class loop final : public detail::loop_core {
  public:
+  /// A clock that is an arranger too has a say in the order of each batch.
   /// Errors: std::system_error when the kernel refuses a descriptor.
   loop(std::unique_ptr<kernel::kernel> backend, clock_source& clock, int wake_fd);
   ~loop();
@@ -126,6 +128,7 @@ class loop final : public detail::loop_core {
   bool something_came() const noexcept;
 
   std::unique_ptr<kernel::kernel> kernel_;
+  arranger* const arranger_;  // of a test; null: first come, first served
   timer_heap timers_;
   op_queue turn_end_;
   stop_op stop_op_;

@@ -7,7 +7,7 @@
 #include "introspect/introspect.hpp"
 #include "kernel/process.hpp"
 #include "loop/loop.hpp"
-#include "testing/clocks.hpp"
+#include "testing/watching_clock.hpp"
 
 #include <asyncio/event_loop.hpp>
 #include <asyncio/run.hpp>
@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-namespace asyncio::testing::detail {
+namespace asyncio::testing {
 
 namespace {
 
@@ -43,62 +43,49 @@ std::exception_ptr deadlock_in(event_loop& loop) noexcept {
   }
 }
 
-class watching_clock final : public jumping_clock {
- public:
-  explicit watching_clock(timedelta grace) noexcept : grace_(grace) {}
-
-  bool nothing_pending() noexcept override {
-    loop::loop& l = *loop::loop::running();
-    event_loop& face = *l.face();
-    if (asyncio::detail::interrupt_guard::listens_for_others(face)) return false;
-    if (others_may_post() && something_comes(l)) return true;
-    if (!found_)
-      coro::escape(l, deadlock_in(face));
-    else
-      cancel_again(face);
-    found_ = true;
+bool others_may_post() noexcept {
+  try {
+    return kernel::count_threads() > 1;
+  } catch (...) {
     return true;
   }
-
- private:
-  static bool others_may_post() noexcept {
-    try {
-      return kernel::count_threads() > 1;
-    } catch (...) {
-      return true;
-    }
-  }
-
-  bool something_comes(loop::loop& l) const noexcept {
-    clock_source& real = base::steady_clock_source();
-    const time_point end = real.now() + grace_;
-    for (time_point now = real.now(); now < end; now = real.now())
-      if (l.wait_for_others(end - now)) return true;
-    return false;
-  }
-
-  // The loop is being closed, and waits for tasks that have not ended when they were cancelled.
-  void cancel_again(event_loop& loop) noexcept {
-    try {
-      if (++cancellations_ > most_cancellations) {
-        base::log(log_level::error,
-                  "these tasks swallow every cancellation, and their loop cannot be closed\n" + report(loop));
-        std::abort();
-      }
-      for (const any_task& task : all_tasks(loop)) task.cancel();
-    } catch (...) {
-      std::abort();
-    }
-  }
-
-  timedelta grace_;
-  bool found_ = false;
-  int cancellations_ = 0;
-};
+}
 
 }  // namespace
 
-deadlock_watch::deadlock_watch(timedelta grace) : source_(new watching_clock(grace)) {}
-deadlock_watch::~deadlock_watch() { delete source_; }
+bool watching_clock::nothing_pending() noexcept {
+  loop::loop& l = *loop::loop::running();
+  event_loop& face = *l.face();
+  if (asyncio::detail::interrupt_guard::listens_for_others(face)) return false;
+  if (others_may_post() && something_comes(l)) return true;
+  if (!found_)
+    coro::escape(l, deadlock_in(face));
+  else
+    cancel_again(face);
+  found_ = true;
+  return true;
+}
 
-}  // namespace asyncio::testing::detail
+bool watching_clock::something_comes(loop::loop& l) const noexcept {
+  clock_source& real = base::steady_clock_source();
+  const time_point end = real.now() + grace_;
+  for (time_point now = real.now(); now < end; now = real.now())
+    if (l.wait_for_others(end - now)) return true;
+  return false;
+}
+
+// The loop is being closed, and waits for tasks that have not ended when they were cancelled.
+void watching_clock::cancel_again(event_loop& loop) noexcept {
+  try {
+    if (++cancellations_ > most_cancellations) {
+      base::log(log_level::error,
+                "these tasks swallow every cancellation, and their loop cannot be closed\n" + report(loop));
+      std::abort();
+    }
+    for (const any_task& task : all_tasks(loop)) task.cancel();
+  } catch (...) {
+    std::abort();
+  }
+}
+
+}  // namespace asyncio::testing

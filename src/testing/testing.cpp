@@ -19,15 +19,4 @@ virtual_clock::virtual_clock() : source_(new jumping_clock) {}
 virtual_clock::~virtual_clock() { delete source_; }
 time_point virtual_clock::now() const noexcept { return source_->now(); }
 
-namespace detail {
-
-bool cancelled_run(event_loop& loop, any_task main, std::size_t turns) {
-  for (std::size_t i = 0; i < turns && !main.done(); ++i) loop.run_once();
-  if (main.done()) return false;
-  main.cancel("injected");
-  while (!main.done()) loop.run_once();
-  return true;
-}
-
-}  // namespace detail
 }  // namespace asyncio::testing

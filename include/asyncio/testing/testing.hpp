@@ -3,6 +3,9 @@
 #include <asyncio/event_loop.hpp>
 #include <asyncio/run.hpp>
 #include <asyncio/testing/deadlock.hpp>
+#include <asyncio/testing/inject_cancel.hpp>
+#include <asyncio/testing/order.hpp>
+#include <asyncio/testing/stream_pair.hpp>
 #include <asyncio/time.hpp>
 
 #include <cstddef>
@@ -12,7 +15,8 @@
 #include <utility>
 #include <vector>
 
-/// Help for tests of programs that use the library: time that costs nothing, cancellation at every point, leaks found.
+/// Help for tests of programs that use the library: time that costs nothing, other orders, cancellation at every point,
+/// connections in memory, deadlocks and leaks found.
 namespace asyncio::testing {
 
 /// A clock that stands still until the test moves it: run(main, {.clock = clock}).
@@ -45,10 +49,13 @@ class virtual_clock {
   clock_source* source_;
 };
 
-/// How a test body is run. `allow_leaks`: do not look for what is left over. `deadlock_grace`: how long, in real time,
-/// a loop that nothing else can wake waits for the other threads of the process, if there are any.
+/// How a test body is run. `allow_leaks`: do not look for what is left over. `seed`: the order in which tasks that are
+/// ready run. Their steps change places among themselves within each turn; callbacks stay where they are. The same seed
+/// gives the same order everywhere. Without one: first come, first served, as always. `deadlock_grace`: how long, in real
+/// time, a loop that nothing else can wake waits for the other threads of the process, if there are any.
 struct run_options {
   bool allow_leaks = false;
+  std::optional<std::uint64_t> seed = {};
   timedelta deadlock_grace = std::chrono::seconds(1);
 };
 
@@ -67,8 +74,19 @@ namespace detail {
 template <class X>
 concept body = asyncio::detail::runnable<X>;
 
-/// One run of a body that is cancelled after so many turns of the loop. False: it ended before that.
-bool cancelled_run(event_loop& loop, any_task main, std::size_t turns);
+/// A virtual clock that ends the run of a loop by a deadlock_error when nothing can wake it any more, and brings the order
+/// of tasks along, if there is a seed for it.
+class run_clock {
+ public:
+  explicit run_clock(const run_options& options);
+  run_clock(const run_clock&) = delete;
+  run_clock& operator=(const run_clock&) = delete;
+  ~run_clock();
+  operator clock_source*() const noexcept { return source_; }
+
+ private:
+  clock_source* source_;
+};
 }  // namespace detail
 
 /// Runs a body on a loop with a virtual clock; afterwards nothing it made may be left: tasks, frames, futures,
@@ -77,7 +95,7 @@ bool cancelled_run(event_loop& loop, any_task main, std::size_t turns);
 template <detail::body X>
 auto run(X&& body, run_options options = {}) {
   const ledger before = ledger::now();
-  const detail::deadlock_watch clock(options.deadlock_grace);
+  const detail::run_clock clock(options);
   if constexpr (std::is_void_v<decltype(asyncio::run(std::forward<X>(body)))>) {
     asyncio::run(std::forward<X>(body), {.clock = clock});
     if (!options.allow_leaks) ledger::now().check_nothing_left_since(before);
@@ -85,30 +103,6 @@ auto run(X&& body, run_options options = {}) {
     auto value = asyncio::run(std::forward<X>(body), {.clock = clock});
     if (!options.allow_leaks) ledger::now().check_nothing_left_since(before);
     return value;
-  }
-}
-
-/// Runs a body again and again, cancelled after the first, second, third … turn of the loop, until it ends before that.
-/// Each time it must end, and leave nothing behind. Exceptions other than its cancellation are thrown on.
-/// Returns how many times it was cancelled.   Errors: as run().
-template <class F>
-  requires asyncio::detail::async_callable<F&>
-std::size_t inject_cancel(F&& body) {
-  for (std::size_t turns = 1;; ++turns) {
-    const ledger before = ledger::now();
-    const detail::deadlock_watch clock(run_options().deadlock_grace);
-    bool cancelled;
-    {
-      auto loop = new_event_loop({.clock = clock});
-      auto main = loop->create_task(asyncio::detail::as_coroutine(body()));
-      cancelled = detail::cancelled_run(*loop, main, turns);
-      loop->close();
-      if (!main.cancelled()) {
-        if (std::exception_ptr error = main.exception()) std::rethrow_exception(error);
-      }
-    }
-    ledger::now().check_nothing_left_since(before);
-    if (!cancelled) return turns - 1;
   }
 }
 

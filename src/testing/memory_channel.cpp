@@ -186,7 +186,7 @@ void memory_channel::output_sent() noexcept {
 }
 
 void memory_channel::note_output() noexcept {
-  if (!ending_ && marks_.note(buffered()) && user_ != nullptr) user_->output_drained();
+  if (!ending_ && !undeliverable_ && marks_.note(buffered()) && user_ != nullptr) user_->output_drained();
 }
 
 void memory_channel::set_limits(std::size_t high, std::size_t low) {

@@ -346,5 +346,35 @@ TEST_F(RunOnce, closing_cancels_what_is_in_flight_and_finishes_it) {
   EXPECT_EQ(loop_->in_flight(), 0u);
 }
 
+/// Turns each batch round, and counts them.
+class turning_clock final : public clock_source, public arranger {
+ public:
+  time_point now() noexcept override { return time_point(1h); }
+  void arrange(op_queue& batch) noexcept override {
+    std::vector<op*> all;
+    while (op* node = batch.pop()) all.push_back(node);
+    batches += all.empty() ? 0 : 1;
+    for (auto at = all.rbegin(); at != all.rend(); ++at) batch.push(*at);
+  }
+  int batches = 0;
+};
+
+TEST_F(RunOnce, a_clock_that_is_an_arranger_has_a_say_in_each_batch) {
+  turning_clock clock;
+  backend_ = new scripted_kernel(kernel_);
+  loop_ = std::make_unique<loop>(std::unique_ptr<kernel::kernel>(backend_), clock, kernel::make_wake_fd());
+  for (int i = 0; i < 3; ++i)  // in run_forever(): turns that would not look around without it
+    soon_call([this, i] {
+      happened.push_back(std::to_string(i));
+      soon_call([this, i] {
+        happened.push_back("then " + std::to_string(i));
+        if (i == 2) soon_call([this] { loop_->stop(); });
+      });
+    });
+  EXPECT_EQ(run(), run_end::stopped);
+  EXPECT_EQ(happened, (lines{"2", "1", "0", "then 0", "then 1", "then 2"}));
+  EXPECT_EQ(clock.batches, 3);
+}
+
 }  // namespace
 }  // namespace asyncio::loop

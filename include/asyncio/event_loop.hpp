@@ -242,10 +242,7 @@ repeated_call* make_repeated_call(F f) {
     F f;
   };
   auto* n = new node(std::move(f));
-  n->call = [](repeated_call* self) {
-    const callback_context inside(self->variables);
-    (void)static_cast<node*>(self)->f();
-  };
+  n->call = [](repeated_call* self) { (void)static_cast<node*>(self)->f(); };
   n->destroy = [](repeated_call* self) noexcept { delete static_cast<node*>(self); };
   return n;
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
+#include <asyncio/context.hpp>
 #include <asyncio/detail/smart_pointers.hpp>
 #include <asyncio/event_loop.hpp>
 
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -33,7 +35,8 @@ class interrupt_guard {
 
 }  // namespace detail
 
-/// Owns a loop and runs coroutines on it, one after another. Closing it cancels what is left of tasks, waits for them,
+/// Owns a loop and runs coroutines on it, one after another, all in one context: a copy of that in which it was first
+/// used. Closing it cancels what is left of tasks, waits for them,
 /// and closes the loop; so does the destructor.   Thread: one.   Python: asyncio.Runner.
 class runner {
  public:
@@ -47,15 +50,15 @@ class runner {
   template <class A>
     requires detail::spawnable<A> || detail::is_handle<std::remove_cvref_t<A>>
   detail::value_t<A> run(A&& awaited) {
-    prepare();
-    return run_task(loop_->create_task(detail::as_coroutine(std::forward<A>(awaited))));
+    const task_options options = prepare();
+    return run_task(loop_->create_task(detail::as_coroutine(std::forward<A>(awaited)), options));
   }
   /// Calls the function and runs what it returns; the function itself lives until that has ended.
   template <class F>
     requires detail::spawnable_call<F>
   detail::async_result_t<std::decay_t<F>> run(F&& async_main) {
-    prepare();
-    return run_task(loop_->create_task(std::forward<F>(async_main)));
+    const task_options options = prepare();
+    return run_task(loop_->create_task(options, std::forward<F>(async_main)));
   }
 
   /// The loop; made at the first use. Errors: std::runtime_error after close().
@@ -78,10 +81,11 @@ class runner {
       return std::move(value);
     }
   }
-  void prepare();
+  task_options prepare();
 
   run_options options_;
   std::unique_ptr<event_loop> loop_;
+  std::optional<context> context_;  // of every run
   bool closed_ = false;
 };
 

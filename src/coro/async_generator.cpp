@@ -4,6 +4,8 @@
 #include "coro/coro.hpp"
 #include "coro/event_loop_impl.hpp"
 
+#include <asyncio/sleep.hpp>
+
 #include <stdexcept>
 
 namespace asyncio::detail {
@@ -56,6 +58,7 @@ void throw_yielded_twice() { throw std::runtime_error("the generator of a contex
 namespace asyncio {
 
 // They are closed one after another: each that ends, or is closed, leaves the list, and closing one may end others.
+// What one throws keeps no other open; a cancellation is an end like any other, unless it is the caller's own.
 coroutine<> event_loop::shutdown_asyncgens() {
   check_thread("loop.shutdown_asyncgens()");
   while (impl_->generators != nullptr) {
@@ -63,11 +66,14 @@ coroutine<> event_loop::shutdown_asyncgens() {
     std::exception_ptr error;
     try {
       co_await oldest->close(oldest);
-    } catch (const std::exception&) {
+    } catch (...) {
       error = std::current_exception();
     }
     if (impl_->generators == oldest) detail::unlink_generator(*oldest);
-    if (error != nullptr) coro::report(this, "an error occurred while closing an asynchronous generator", error);
+    const bool cancelled = coro::is_cancellation(error);
+    if (coro::is_interrupt(error) || (cancelled && detail::own_cancellation())) std::rethrow_exception(error);
+    if (error != nullptr && !cancelled)
+      coro::report(this, "an error occurred while closing an asynchronous generator", error);
   }
 }
 

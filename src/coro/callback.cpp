@@ -21,14 +21,8 @@ bool change_state(callback_node& node, std::uint8_t from, std::uint8_t to) noexc
 }
 
 void invoke_reporting(callback_node& node, loop_core& loop) noexcept {
-  try {
-    const callback_context inside(node.variables);
-    node.call(&node);
-  } catch (const keyboard_interrupt&) {
-    coro::escape(loop, std::current_exception());
-  } catch (...) {
-    coro::report(loop.face(), "exception in a callback", std::current_exception());
-  }
+  coro::call_reporting(
+      loop, node.variables, [&node] { node.call(&node); }, [] { return std::string("exception in a callback"); });
 }
 
 void invoke(callback_node& node, loop_core& loop) noexcept {

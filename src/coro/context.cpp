@@ -180,6 +180,16 @@ detail::counted_thing coro::context_of(detail::coro_core* task) {
   return context;
 }
 
+// Whoever drops a failed task's last handle may stand in that task's context already. A task of which no memory is left
+// for a context is told of in the present one.
+coro::handler_context::handler_context(detail::future_core* failed) noexcept {
+  if (failed == nullptr || !failed->is_task() || !detail::contexts_in_use.load(detail::order::relaxed)) return;
+  try {
+    const detail::counted_thing context = context_of(static_cast<detail::coro_core*>(failed));
+    if (!detail::cell_in(context)->entered) inside_.emplace(context);
+  } catch (...) {}
+}
+
 context copy_context() { return context(detail::new_cell(detail::current_values())); }
 
 }  // namespace asyncio

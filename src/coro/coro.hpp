@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <exception>
+#include <optional>
 #include <source_location>
 #include <string>
 #include <string_view>
@@ -93,6 +94,42 @@ std::string text_if_possible(Make make) noexcept {
     return {};
   }
 }
+
+/// A callback ended by the exception that is being handled: it is reported, with the text that make() builds.
+template <class Make>
+void report_failed_call(detail::loop_core& loop, Make make) noexcept {
+  std::exception_ptr error = std::current_exception();
+  if (is_interrupt(error))
+    escape(loop, std::move(error));
+  else
+    report(loop.face(), text_if_possible(make), std::move(error));
+}
+
+/// Calls `call()` in a context of its own with these values. What it throws is reported in there (S60), with the text
+/// that make() builds.
+template <class Call, class Make>
+void call_reporting(detail::loop_core& loop, const detail::counted_thing& values, Call call, Make make) noexcept {
+  try {
+    const detail::callback_context inside(values);
+    try {
+      call();
+    } catch (...) {
+      report_failed_call(loop, make);
+    }
+  } catch (...) {  // there is no memory for the context
+    report_failed_call(loop, make);
+  }
+}
+
+/// For as long as it lives, what runs here runs in the context of the task `failed`; of anything else it leaves it as
+/// it is.
+class handler_context {
+ public:
+  explicit handler_context(detail::future_core* failed) noexcept;
+
+ private:
+  std::optional<detail::context_entry> inside_;
+};
 
 /// What loop.call_exception_handler() does.
 void tell_exception_handler(event_loop& loop, const exception_context& context) noexcept;

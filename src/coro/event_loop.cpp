@@ -229,15 +229,8 @@ void event_loop::watch_signal(int number, detail::repeated_call* call) {
   }
   const auto act = [](int signal, unsigned, void* context) {
     auto* mine = static_cast<detail::repeated_call*>(context);
-    event_loop& loop = get_running_loop();
-    try {
-      mine->call(mine);
-    } catch (const keyboard_interrupt&) {
-      coro::escape(loop.core(), std::current_exception());
-    } catch (...) {
-      const auto message = [signal] { return "exception in the handler of signal " + std::to_string(signal); };
-      coro::report(&loop, coro::text_if_possible(message), std::current_exception());
-    }
+    const auto message = [signal] { return "exception in the handler of signal " + std::to_string(signal); };
+    coro::call_reporting(detail::running_loop(), mine->variables, [mine] { mine->call(mine); }, message);
   };
   impl_->signals.add(number, act, call, [](void* context) noexcept {
     auto* mine = static_cast<detail::repeated_call*>(context);
@@ -280,6 +273,7 @@ void event_loop::call_exception_handler(const exception_context& context) {
 void coro::tell_exception_handler(event_loop& loop, const exception_context& context) noexcept {
   const exception_handler handler = loop.state().handler;  // it may replace itself
   if (!handler) return loop.default_exception_handler(context);
+  const handler_context inside(context.task ? context.task.raw_core().get() : nullptr);
   try {
     handler(loop, context);
   } catch (const keyboard_interrupt&) {

@@ -20,15 +20,8 @@ void run_done_callback(op* self) noexcept {
   core_ref<> subject = std::move(node->subject);
   loop_core* loop = subject->home->loop();
   if (loop != nullptr && !loop->closing()) {
-    try {
-      const callback_context inside(node->variables);
-      node->call(node, subject);
-    } catch (const keyboard_interrupt&) {
-      coro::escape(*loop, std::current_exception());
-    } catch (...) {
-      const auto message = [&subject] { return "exception in a done callback of " + describe_task(subject.get()); };
-      coro::report(loop->face(), coro::text_if_possible(message), std::current_exception());
-    }
+    const auto message = [&subject] { return "exception in a done callback of " + describe_task(subject.get()); };
+    coro::call_reporting(*loop, node->variables, [node, &subject] { node->call(node, subject); }, message);
   }
   node->destroy(node);
 }
@@ -131,6 +124,7 @@ void report_unretrieved(future_core* core) noexcept {
         core->is_task() ? "task exception was never retrieved: " : "future exception was never retrieved: ";
     const std::source_location where = core->is_task() ? static_cast<coro_core*>(core)->origin : std::source_location();
     loop_core* loop = core->home->loop();
+    const coro::handler_context inside(loop != nullptr ? core : nullptr);
     coro::report(loop != nullptr ? loop->face() : nullptr, what + describe_task(core), core->error, {}, where);
   } catch (const std::bad_alloc&) {
     base::log(log_level::error, "an exception was never retrieved");

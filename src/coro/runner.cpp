@@ -61,15 +61,19 @@ runner::~runner() {
   }
 }
 
-void runner::prepare() {
+task_options runner::prepare() {
   if (detail::here.loop != nullptr)
     throw std::runtime_error("run() inside a running loop: co_await the coroutine, or make it a task");
   (void)get_loop();
+  return {.context = &*context_};
 }
 
 event_loop& runner::get_loop() {
   if (closed_) throw std::runtime_error("the runner is closed");
-  if (loop_ == nullptr) loop_ = new_event_loop(options_);
+  if (loop_ == nullptr) {
+    context_ = copy_context();
+    loop_ = new_event_loop(options_);
+  }
   return *loop_;
 }
 

@@ -168,7 +168,7 @@ void clean_up_task(coro_core* task) noexcept {
 }
 
 bool cancel_task(future_core* core, const shared_text& message) {
-  if (core->is_done()) return false;
+  if (core->is_done()) return core->refuse_cancel();
   auto* task = static_cast<coro_core*>(core);
   if (gather_core* gather = coro::pass_request(task, message)) [[unlikely]]
     coro::ask_gather(gather, task, message);

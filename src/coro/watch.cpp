@@ -35,14 +35,8 @@ void watch_table::fire(detail::op* self) noexcept {
   if (w->result == -ECANCELED && !w->deaf) return;  // as below, and a stream has its number now
   while (!w->deaf) {
     w->calling = true;
-    try {
-      w->call_back->call(w->call_back);
-    } catch (const keyboard_interrupt&) {
-      escape(*w->owner, std::current_exception());
-    } catch (...) {
-      const auto message = [w] { return "exception in the callback of descriptor " + std::to_string(w->fd); };
-      report(w->owner->face(), text_if_possible(message), std::current_exception());
-    }
+    const auto message = [w] { return "exception in the callback of descriptor " + std::to_string(w->fd); };
+    call_reporting(*w->owner, w->call_back->variables, [w] { w->call_back->call(w->call_back); }, message);
     w->calling = false;
     if (w->deaf || !w->owner->start(*w)) break;
     if (w->result < 0) return;  // the descriptor was closed: remove_reader() will free the watch

@@ -56,7 +56,7 @@ std::exception_ptr future_core::get_exception() {
 }
 
 bool cancel_plain_future(future_core* core, const shared_text& message) {
-  if (core->is_done()) return false;
+  if (core->is_done()) return core->refuse_cancel();
   core->finish_cancelled(message);
   return true;
 }

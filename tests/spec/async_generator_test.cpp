@@ -325,6 +325,33 @@ TEST(AsyncGenerator, run_closes_those_that_are_left_and_reports_what_they_throw)
   left.reset();
 }
 
+// S242: whatever one of them throws, the others are closed, and main's outcome stands.
+TEST(AsyncGenerator, one_that_ends_badly_when_run_closes_it_keeps_no_other_open) {
+  journal happened;
+  std::optional<async_generator<int>> cancelled, thrown, last;
+  const auto fail = [](bool cancels) -> async_generator<int> {
+    try {
+      co_yield 1;
+    } catch (const generator_exit&) {
+      if (cancels) throw cancelled_error();
+      throw 7;
+    }
+  };
+  const int n = testing::run([&]() -> coroutine<int> {
+    get_running_loop().set_exception_handler(
+        [&](event_loop&, const exception_context& c) { happened(name_of(c.exception)); });
+    cancelled.emplace(fail(true));
+    thrown.emplace(fail(false));
+    last.emplace(careful(&happened, "last"));
+    (void)co_await cancelled->next();
+    (void)co_await thrown->next();
+    (void)co_await last->next();
+    co_return 3;
+  });
+  EXPECT_EQ(n, 3);
+  EXPECT_EQ(happened.seen(), (lines{"body", "int(7)", "last cleaned up"}));
+}
+
 TEST(AsyncGenerator, may_outlive_a_loop_that_was_closed_without_closing_it) {
   const testing::ledger before = testing::ledger::now();
   {

@@ -178,6 +178,60 @@ TEST_F(EventLoopErrors, keyboard_interrupt_leaves_run_once_too_and_the_loop_can_
   EXPECT_TRUE(timer);
 }
 
+// S60
+TEST_F(EventLoopErrors, the_handler_runs_in_the_context_of_what_failed) {
+  context_var<std::string> who("who", "nobody");
+  loop_->set_exception_handler(
+      [&](event_loop&, const exception_context& context) { told(name_of(context.exception) + " of " + who.get()); });
+  const auto fails = [](const char* what) { return [what](auto&&...) { throw std::runtime_error(what); }; };
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe(ends.data()), 0);
+  ASSERT_EQ(::write(ends[1], "x", 1), 1);
+  future<> done(*loop_);
+  const auto as = [&](const char* name) { who.set(name); };
+  as("soon's");
+  loop_->call_soon(fails("soon"));
+  as("later's");
+  loop_->call_later(1s, fails("later"));
+  as("done's");
+  done.add_done_callback(fails("done"));
+  as("reader's");
+  loop_->add_reader(ends[0], [&, fail = fails("reader")] {
+    loop_->remove_reader(ends[0]);
+    fail();
+  });
+  as("the creator's");
+  loop_->create_task([&]() -> coroutine<> {
+    as("the task's");
+    co_await sleep(1s);
+    throw std::runtime_error("task");
+  });
+  as("the setter's");
+  done.set_result();
+  as("the runner's");
+  run_for(2s);
+  EXPECT_EQ(who.get(), "the runner's");
+  EXPECT_EQ(told.seen(), (lines{"runtime_error(soon) of soon's", "runtime_error(done) of done's",
+                                "runtime_error(reader) of reader's", "runtime_error(later) of later's",
+                                "runtime_error(task) of the task's"}));
+  ::close(ends[0]);
+  ::close(ends[1]);
+}
+
+// S60
+TEST_F(EventLoopErrors, what_the_handler_sets_stays_in_the_context_of_what_failed) {
+  context_var<int> reports("reports", 0);
+  loop_->set_exception_handler([&](event_loop&, const exception_context&) {
+    reports.set(reports.get() + 1);
+    told(std::to_string(reports.get()));
+  });
+  loop_->call_soon([] { throw 1; });
+  loop_->call_soon([] { throw 2; });
+  run_for(1s);
+  EXPECT_EQ(told.seen(), (lines{"1", "1"}));
+  EXPECT_EQ(reports.get(), 0);
+}
+
 // S75
 TEST_F(EventLoopErrors, keyboard_interrupt_of_a_task_ends_it_and_leaves_the_loop) {
   task<> t = loop_->create_task([]() -> coroutine<> {

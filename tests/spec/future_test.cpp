@@ -215,6 +215,30 @@ TEST(Future, an_exception_that_somebody_looked_at_is_not_reported) {
   EXPECT_EQ(told.seen(), lines{});
 }
 
+// S54
+TEST(Future, who_cancels_one_that_has_failed_has_seen_to_it) {
+  journal told;
+  testing::run([&]() -> coroutine<> {
+    get_running_loop().set_exception_handler([&](event_loop&, const exception_context& c) { told(c.message); });
+    {
+      future<> f;
+      f.set_exception(std::runtime_error("too late to cancel"));
+      EXPECT_FALSE(f.cancel());
+      const auto fail = []() -> coroutine<> {
+        throw std::runtime_error("too late to cancel");
+        co_return;
+      };
+      task<> t = create_task(fail);
+      co_await settle();
+      EXPECT_FALSE(t.cancel());
+      EXPECT_FALSE(t.cancelled());
+      EXPECT_EQ(t.cancelling(), 0);
+    }
+    co_await settle();
+  });
+  EXPECT_EQ(told.seen(), lines{});
+}
+
 // S55
 TEST(Future, a_value_that_nobody_took_and_a_pending_future_that_is_dropped_are_silent) {
   log_watch log;

@@ -3,6 +3,7 @@
 #include "spec/spec.hpp"
 
 #include <memory>
+#include <optional>
 #include <thread>
 
 namespace asyncio::spec {
@@ -119,6 +120,47 @@ TEST(Run, cancels_what_is_left_also_when_main_failed) {
   EXPECT_EQ(happened.seen(), (lines{"cancelled_error", "runtime_error(main)"}));
 }
 
+async_generator<int> noted(journal& happened) {
+  std::exception_ptr exit;
+  try {
+    co_yield 1;
+  } catch (const generator_exit&) {
+    exit = std::current_exception();
+  }
+  co_await sleep(1ms);
+  happened("generator closed");
+  if (exit != nullptr) std::rethrow_exception(exit);
+}
+
+// S41: whichever way main ends, first the tasks, then the generators, then the loop.
+TEST(Run, ends_tasks_before_generators_and_generators_before_the_loop) {
+  for (const bool fails : {false, true}) {
+    journal happened;
+    event_loop* loop = nullptr;
+    std::optional<async_generator<int>> kept;
+    const auto main = [&]() -> coroutine<> {
+      loop = &get_running_loop();
+      kept.emplace(noted(happened));
+      (void)co_await kept->next();
+      create_task([&]() -> coroutine<> {
+        (void)co_await ending(sleep(1h));
+        co_await sleep(2ms);
+        happened("task ended");
+      });
+      co_await sleep(1ms);
+      if (fails) throw std::runtime_error("main");
+    };
+    {
+      runner r;
+      happened(thrown_by([&] { r.run(main); }));
+      r.get_loop().call_later(1h, [owned = std::shared_ptr<void>(nullptr, [&](void*) { happened("loop closed"); })] {});
+      r.close();
+    }
+    EXPECT_EQ(happened.seen(),
+              (lines{fails ? "runtime_error(main)" : "nothing", "task ended", "generator closed", "loop closed"}));
+  }
+}
+
 // S42
 TEST(Run, errors_of_what_is_left_are_reported_and_do_not_replace_mains_outcome) {
   log_watch log;
@@ -180,6 +222,50 @@ TEST(Runner, runs_one_after_another_on_the_same_loop) {
   };
   EXPECT_EQ(thrown_by([&] { r.run(fail); }), "runtime_error(x)");
   EXPECT_EQ(r.run(give(3)), 3);
+}
+
+// S47
+TEST(Runner, keeps_what_one_run_has_set_for_the_next) {
+  context_var<int> v("v", -1);
+  v.set(0);
+  const auto exchange = [&](int n) -> coroutine<int> {
+    const int before = v.get();
+    co_await sleep(0s);
+    v.set(n);
+    co_return before;
+  };
+  runner r, other;
+  EXPECT_EQ(r.run(exchange(1)), 0);
+  EXPECT_EQ(r.run(exchange(2)), 1);
+  EXPECT_EQ(r.run([&] { return exchange(3); }), 2);
+  EXPECT_EQ(other.run(exchange(4)), 0) << "each has its own";
+  EXPECT_EQ(v.get(), 0) << "and none changes the thread's";
+}
+
+// S47: as it was when the runner was first used.
+TEST(Runner, has_a_copy_of_the_context_in_which_it_was_first_used) {
+  context_var<int> v("v", 0);
+  const auto look = [&]() -> coroutine<int> { co_return v.get(); };
+  runner r;
+  v.set(1);
+  EXPECT_EQ(r.run(look()), 1);
+  v.set(2);
+  EXPECT_EQ(r.run(look()), 1);
+  EXPECT_EQ(r.run(r.get_loop().create_task(look())), 2) << "a task has its creator's";
+}
+
+// S17, S40
+TEST(Runner, cannot_run_inside_its_own_run) {
+  log_watch log;
+  runner r;
+  EXPECT_EQ(thrown_by([&] {
+              r.run([&]() -> coroutine<> {
+                r.run(give(1));
+                co_return;
+              });
+            }),
+            "runtime_error(run() inside a running loop: co_await the coroutine, or make it a task)");
+  EXPECT_EQ(r.run(give(2)), 2);
 }
 
 // S47

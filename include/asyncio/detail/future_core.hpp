@@ -141,6 +141,12 @@ struct future_core {
     notify_waiters();
   }
 
+  /// The answer to cancel() when it is done. Whoever wanted it cancelled does not miss what it failed with.
+  bool refuse_cancel() noexcept {
+    retrieved = true;
+    return false;
+  }
+
   /// Throws what stands in the way of a value: invalid_state_error, cancelled_error, the stored exception.
   void check_result() {
     if (has_no_value()) [[unlikely]]

@@ -43,6 +43,8 @@ step_kind kind_of_step(const detail::op* node) noexcept;
 bool is_cancellation(const std::exception_ptr& error) noexcept;
 /// Is it keyboard_interrupt?
 bool is_interrupt(const std::exception_ptr& error) noexcept;
+/// Is it generator_exit?
+bool is_generator_exit(const std::exception_ptr& error) noexcept;
 
 /// The future or task that a wait waits for; null when it waits for something else.
 detail::future_core* awaited_future(detail::wait_base* wait) noexcept;

@@ -19,10 +19,11 @@
 //
 // What leaves the block, in this order:
 //   1. keyboard_interrupt of the body or a child, bare.
-//   2. exception_group of everything that children and body threw, other than cancellations. A cancellation from
+//   2. generator_exit of the body, bare, when no child has failed: what closes the generator around it is no failure.
+//   3. exception_group of everything that children and body threw, other than cancellations. A cancellation from
 //      outside that the block has swallowed is delivered again, at the task's next suspension.
-//   3. cancelled_error, when somebody else than this group cancelled: the body ended by it, or the wait for the children.
-//   4. Nothing: also when the group cancelled itself.
+//   4. cancelled_error, when somebody else than this group cancelled: the body ended by it, or the wait for the children.
+//   5. Nothing: also when the group cancelled itself.
 //
 // A child tells the group in a turn of its own, after everybody who was waiting for the child has been woken, as Python's
 // done-callbacks do. Its note (group_child) frees itself then; a group that dies before its children (a loop that is
@@ -223,6 +224,7 @@ coroutine<bool> group_state::leave(std::exception_ptr error) {
   std::vector<std::exception_ptr> errors = failures(failed ? error : nullptr);
   if (!errors.empty()) {
     if (others && request_.others_request()) request_.deliver_again();
+    if (failed_ == nullptr && coro::is_generator_exit(error)) co_return false;
     throw exception_group("unhandled errors in a task_group", std::move(errors));
   }
   if (!others) co_return true;

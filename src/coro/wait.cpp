@@ -3,6 +3,8 @@
 
 #include "coro/coro.hpp"
 
+#include <asyncio/async_generator.hpp>
+
 #include <algorithm>
 #include <numeric>
 #include <stdexcept>
@@ -373,6 +375,9 @@ bool is_cancellation(const std::exception_ptr& error) noexcept {
 }
 bool is_interrupt(const std::exception_ptr& error) noexcept {
   return error != nullptr && detail::is_a<keyboard_interrupt>(error);
+}
+bool is_generator_exit(const std::exception_ptr& error) noexcept {
+  return error != nullptr && detail::is_a<generator_exit>(error);
 }
 
 }  // namespace asyncio::coro

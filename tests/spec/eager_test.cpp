@@ -131,6 +131,52 @@ TEST(EagerTask, one_that_cancels_itself_in_its_first_step_is_cancelled_at_its_fi
   EXPECT_EQ(happened.seen(), (lines{"runs on", "0 cancelled_error"}));
 }
 
+// S70, S81
+TEST(EagerTask, one_that_cancels_itself_and_returns_at_once_is_cancelled) {
+  testing::run([]() -> coroutine<> {
+    const auto work = []() -> coroutine<int> {
+      current_task().cancel("by itself");
+      co_return 1;
+    };
+    task<int> t = create_task(eagerly, work);
+    EXPECT_TRUE(t.done());
+    EXPECT_TRUE(t.cancelled());
+    EXPECT_EQ(thrown_by([&] { (void)t.result(); }), "cancelled_error(by itself)");
+    co_return;
+  });
+}
+
+// S81, S54
+TEST(EagerTask, an_exception_of_its_first_step_that_nobody_looks_at_is_reported) {
+  journal told;
+  testing::run([&]() -> coroutine<> {
+    get_running_loop().set_exception_handler(
+        [&](event_loop&, const exception_context& c) { told(name_of(c.exception)); });
+    const auto fail = []() -> coroutine<> {
+      throw std::runtime_error("at once");
+      co_return;
+    };
+    create_task(eagerly, fail);
+    co_await settle();
+  });
+  EXPECT_EQ(told.seen(), (lines{"runtime_error(at once)"}));
+}
+
+// S85
+TEST(EagerTask, gathers_of_eager_tasks_in_each_other_end) {
+  struct tree {
+    static coroutine<int> sum(int depth) {
+      if (depth == 0) {
+        co_await sleep(0s);
+        co_return 1;
+      }
+      const auto [a, b] = co_await gather(create_task(sum(depth - 1), eagerly), create_task(sum(depth - 1), eagerly));
+      co_return a + b;
+    }
+  };
+  EXPECT_EQ(testing::run(tree::sum(8)), 256);
+}
+
 // S84
 TEST(EagerTask, only_one_that_still_runs_is_among_all_tasks) {
   testing::run([]() -> coroutine<> {

@@ -258,6 +258,22 @@ TEST_F(EventLoopOrder, call_at_counts_on_the_clock_that_time_shows) {
   EXPECT_EQ(happened.seen(), (lines{"then"}));
 }
 
+template <class When>
+concept a_deadline = requires(event_loop& loop, When when) { loop.call_at(when, [] {}); };
+template <class Delay>
+concept a_delay = requires(event_loop& loop, Delay delay) { loop.call_later(delay, [] {}); };
+
+// S8
+TEST(EventLoopTime, a_call_needs_a_moment_of_the_loops_clock_or_a_duration) {
+  EXPECT_TRUE(a_deadline<time_point>);
+  EXPECT_FALSE(a_deadline<std::chrono::system_clock::time_point>);
+  EXPECT_FALSE(a_deadline<std::nullopt_t>);
+  EXPECT_FALSE(a_deadline<timedelta>);
+  EXPECT_TRUE(a_delay<std::chrono::milliseconds>);
+  EXPECT_FALSE(a_delay<std::nullopt_t>);
+  EXPECT_FALSE(a_delay<time_point>);
+}
+
 // S9
 TEST_F(EventLoopOrder, a_cancelled_timer_leaves_the_queue_at_once) {
   std::vector<timer_handle> timers;

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <memory>
+#include <optional>
 #include <ranges>
 #include <tuple>
 #include <variant>
@@ -293,6 +294,31 @@ TEST(Gather, a_cancelled_one_ends_with_the_first_child_that_answers) {
     }
   });
   EXPECT_EQ(happened.seen(), (lines{"2000 cancelled_error", "6000 5", "2000 runtime_error(instead)", "6000 5"}));
+}
+
+// S124: nothing is left to cancel.
+TEST(Gather, one_whose_children_are_all_done_cannot_be_cancelled) {
+  testing::run([]() -> coroutine<> {
+    future<int> f;
+    const auto child = [f]() -> coroutine<int> {
+      const int n = co_await f;
+      co_return n;
+    };
+    auto all = gather(child());
+    std::optional<bool> answer;
+    bool done_then = true;
+    co_await sleep(0s);
+    f.add_done_callback([&](const future<int>&) {
+      done_then = all.done();
+      answer = all.cancel();
+    });
+    f.set_result(42);
+    const auto [n] = co_await all;
+    EXPECT_EQ(n, 42);
+    EXPECT_FALSE(done_then);
+    EXPECT_EQ(answer, false);
+    EXPECT_FALSE(all.cancelled());
+  });
 }
 
 // S125

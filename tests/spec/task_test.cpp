@@ -347,6 +347,24 @@ TEST(Task, all_tasks_are_those_not_done_in_the_order_of_their_creation) {
   });
 }
 
+// S247
+TEST(Task, all_tasks_may_be_gone_through_while_they_end_and_others_begin) {
+  testing::run([]() -> coroutine<> {
+    for (int i = 0; i < 5; ++i) create_task(sleep(1h));
+    int seen = 0;
+    for (const any_task& t : all_tasks()) {
+      if (t == current_task()) continue;
+      create_task(sleep(1h));
+      t.cancel();
+      co_await settle(3);
+      EXPECT_TRUE(t.cancelled());
+      ++seen;
+    }
+    EXPECT_EQ(seen, 5);
+    EXPECT_EQ(all_tasks().size(), 6u);
+  });
+}
+
 // S65
 TEST(Task, awaiting_itself_is_an_error) {
   testing::run([]() -> coroutine<> {

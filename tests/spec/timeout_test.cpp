@@ -152,6 +152,116 @@ TEST(Timeout, nested_with_both_deadlines_passed_the_outer_wins) {
   EXPECT_EQ(happened.seen(), (lines{"inner cancelled_error", "outer timeout_error"}));
 }
 
+/// Runs main on a loop whose clock moves only when main moves it: what happens while a task keeps the loop busy.
+template <class Main>
+void run_by_hand(Main main) {
+  testing::manual_clock clock;
+  auto loop = new_event_loop({.clock = clock});
+  loop->run_until_complete(main(clock));
+}
+
+// S109: deadlines of different times that pass while the loop is busy reach the task together.
+TEST(Timeout, nested_with_an_earlier_inner_deadline_that_both_passed_while_the_loop_was_busy_the_outer_wins) {
+  journal happened;
+  run_by_hand([&](testing::manual_clock& clock) -> coroutine<> {
+    timeout outer(100ms), inner(10ms);
+    const auto busy = [&]() -> coroutine<> {
+      clock.advance(200ms);
+      co_await sleep(1h);
+    };
+    const auto body = [&]() -> coroutine<> {
+      std::exception_ptr error;
+      try {
+        co_await async_with(inner, busy);
+      } catch (...) {
+        error = std::current_exception();
+      }
+      happened("inner " + name_of(error) + " " + std::to_string(current_task().cancelling()));
+      std::rethrow_exception(error);
+    };
+    const std::string end = co_await ending(async_with(outer, body));
+    happened("outer " + end + " " + std::to_string(current_task().cancelling()));
+    EXPECT_TRUE(inner.expired());
+    EXPECT_TRUE(outer.expired());
+  });
+  EXPECT_EQ(happened.seen(), (lines{"inner cancelled_error 1", "outer timeout_error 0"}));
+}
+
+// S109: only the inner deadline has passed; the outer one ends what comes after it.
+TEST(Timeout, nested_the_outer_still_ends_what_follows_the_inner_one) {
+  journal happened;
+  testing::run([&]() -> coroutine<> {
+    const stopwatch watch;
+    const auto body = [&]() -> coroutine<> {
+      const std::string end = co_await ending(async_with(timeout(1s), [] { return sleep(1h); }));
+      happened(watch.at("inner " + end));
+      co_await sleep(1h);
+    };
+    const std::string end = co_await ending(async_with(timeout(3s), body));
+    happened(watch.at("outer " + end));
+  });
+  EXPECT_EQ(happened.seen(), (lines{"1000 inner timeout_error", "3000 outer timeout_error"}));
+}
+
+// S108, S109: in the clean-up of a body that has been timed out.
+TEST(Timeout, one_in_the_clean_up_of_another_that_has_passed_counts_on_its_own) {
+  journal happened;
+  testing::run([&]() -> coroutine<> {
+    const stopwatch watch;
+    const auto body = [&]() -> coroutine<> {
+      const std::string first = co_await ending(sleep(1h));
+      happened(watch.at("body " + first));
+      const std::string late = co_await ending(async_with(timeout(1s), [] { return sleep(1h); }));
+      happened(watch.at("clean-up " + late));
+      const std::string in_time = co_await ending(async_with(timeout(1s), [] { return sleep(500ms); }));
+      happened(watch.at("more " + in_time));
+      throw cancelled_error();
+    };
+    const std::string end = co_await ending(async_with(timeout(1s), body));
+    happened(watch.at("outside " + end));
+    EXPECT_EQ(current_task().cancelling(), 0);
+  });
+  EXPECT_EQ(happened.seen(), (lines{"1000 body cancelled_error", "2000 clean-up timeout_error", "2500 more done",
+                                    "2500 outside timeout_error"}));
+}
+
+// S107, S108: a request inside the block, in a task that had been cancelled before.
+TEST(Timeout, a_new_request_in_a_task_that_was_cancelled_before_is_not_converted) {
+  testing::run([]() -> coroutine<> {
+    const auto work = []() -> coroutine<> {
+      current_task().cancel();
+      (void)co_await ending(sleep(1h));
+      timeout limit(1s);
+      const auto body = []() -> coroutine<> {
+        current_task().cancel("again");
+        co_await sleep(2s);
+      };
+      const std::string end = co_await ending(async_with(limit, body));
+      EXPECT_EQ(end, "cancelled_error(again)");
+      EXPECT_FALSE(limit.expired());
+      EXPECT_EQ(current_task().cancelling(), 2);
+    };
+    co_await create_task(work);
+  });
+}
+
+// S107: a body that catches the request of its deadline is done in time as far as anybody can tell.
+TEST(Timeout, a_body_that_goes_on_after_its_deadline_is_cancelled_once_only) {
+  journal happened;
+  testing::run([&]() -> coroutine<> {
+    const stopwatch watch;
+    const auto body = [&]() -> coroutine<> {
+      const std::string first = co_await ending(sleep(1h));
+      happened(watch.at(first));
+      const std::string second = co_await ending(sleep(5s));
+      happened(watch.at(second));
+    };
+    const std::string end = co_await ending(async_with(timeout(1s), body));
+    happened(watch.at(end));
+  });
+  EXPECT_EQ(happened.seen(), (lines{"1000 cancelled_error", "6000 done", "6000 done"}));
+}
+
 // S110
 TEST(Timeout, no_time_at_all_cancels_the_first_wait_even_a_yield) {
   journal happened;
@@ -226,6 +336,30 @@ TEST(Timeout, reschedule_moves_and_clears_the_deadline) {
   EXPECT_EQ(happened.seen(), (lines{"7220000 moved into the past", "7223000 timeout_error"}));
 }
 
+// S111: by another task, while the body waits.
+TEST(Timeout, can_be_moved_from_outside_while_its_body_waits) {
+  testing::run([]() -> coroutine<> {
+    const stopwatch watch;
+    const time_point start = get_running_loop().time();
+    timeout limit(10s);
+    const auto work = [&]() -> coroutine<> { co_await async_with(limit, [] { return sleep(1h); }); };
+    task<> t = create_task(work);
+    co_await sleep(1s);
+    limit.reschedule(start + 30s);
+    EXPECT_EQ(limit.when(), start + 30s);
+    co_await sleep(20s);
+    EXPECT_FALSE(t.done());
+    limit.reschedule(std::nullopt);
+    co_await sleep(20s);
+    EXPECT_FALSE(t.done());
+    limit.reschedule(start);
+    EXPECT_FALSE(limit.expired()) << "never inside the call";
+    const std::string end = co_await ending(t);
+    EXPECT_EQ(end, "timeout_error");
+    EXPECT_EQ(watch.ms(), 41'000);
+  });
+}
+
 // S111
 TEST(Timeout, what_its_states_do_not_allow_is_refused) {
   testing::run([]() -> coroutine<> {
@@ -277,10 +411,13 @@ TEST(Timeout, another_exception_of_the_body_passes_through) {
       (void)co_await ending(sleep(1h));
       throw std::runtime_error("too late");
     };
-    const std::string a = co_await ending(async_with(timeout(1s), in_time));
-    const std::string b = co_await ending(async_with(timeout(1s), when_timed_out));
+    timeout first(1s), second(1s);
+    const std::string a = co_await ending(async_with(first, in_time));
+    const std::string b = co_await ending(async_with(second, when_timed_out));
     EXPECT_EQ(a, "runtime_error(in time)");
+    EXPECT_FALSE(first.expired());
     EXPECT_EQ(b, "runtime_error(too late)");
+    EXPECT_TRUE(second.expired());
     EXPECT_EQ(current_task().cancelling(), 0);
   });
 }

@@ -209,6 +209,77 @@ TEST(WaitFor, a_value_in_the_turn_of_the_deadline_is_returned_and_the_task_is_no
   });
 }
 
+// S117: the request comes while it waits for one that has been timed out and holds its cancellation up.
+TEST(WaitFor, cancelled_while_the_late_one_ends_it_passes_the_request_on) {
+  journal happened;
+  testing::run([&]() -> coroutine<> {
+    for (const bool swallows_all : {true, false}) {
+      const stopwatch watch;
+      const auto hesitant = [&, watch, swallows_all]() -> coroutine<int> {
+        const std::string first = co_await ending(sleep(3s));
+        happened(watch.at("first " + first));
+        const std::string second = co_await ending(sleep(3s));
+        happened(watch.at("second " + second));
+        if (!swallows_all) throw cancelled_error();
+        co_await sleep(3s);
+        co_return 42;
+      };
+      task<int> inner = create_task(hesitant);
+      const auto wait = [&]() -> coroutine<int> {
+        const int n = co_await wait_for(inner, 1s);
+        co_return n;
+      };
+      task<int> outer = create_task(wait);
+      co_await sleep(2s);
+      outer.cancel();
+      const std::string end = co_await ending(outer);
+      happened(watch.at(end));
+      EXPECT_EQ(outer.cancelling(), 1) << "the deadline's own request is taken back";
+    }
+  });
+  EXPECT_EQ(happened.seen(), (lines{"1000 first cancelled_error", "2000 second cancelled_error", "5000 42",
+                                    "1000 first cancelled_error", "2000 second cancelled_error",
+                                    "2000 cancelled_error"}));
+}
+
+// S117: what it waits for is done in the very turn in which it is cancelled.
+TEST(WaitFor, a_request_is_not_lost_when_the_task_it_awaits_has_just_ended) {
+  testing::run([]() -> coroutine<> {
+    bool reached_the_end = false;
+    const auto at_once = []() -> coroutine<std::string> { co_return "done"; };
+    task<std::string> inner = create_task(at_once);
+    const auto wait = [&]() -> coroutine<> {
+      (void)co_await wait_for(inner, 100s);
+      co_await sleep(1s);
+      reached_the_end = true;
+    };
+    task<> outer = create_task(wait);
+    co_await sleep(0s);
+    outer.cancel();
+    const std::string end = co_await ending(outer);
+    EXPECT_EQ(end, "cancelled_error");
+    EXPECT_TRUE(inner.done());
+    EXPECT_EQ(inner.result(), "done");
+    EXPECT_FALSE(reached_the_end);
+  });
+}
+
+// S117: before it has begun, and with no limit.
+TEST(WaitFor, cancelled_in_its_first_turn_it_cancels_what_it_awaits) {
+  testing::run([]() -> coroutine<> {
+    for (const std::optional<timedelta> limit : {std::optional<timedelta>(), std::optional<timedelta>(60s)}) {
+      task<int> inner = create_task(after(1h, 1));
+      const auto wait = [&, limit]() -> coroutine<> { (void)co_await wait_for(inner, limit); };
+      task<> outer = create_task(wait);
+      get_running_loop().call_soon([outer] { outer.cancel(); });
+      const std::string end = co_await ending(outer);
+      EXPECT_EQ(end, "cancelled_error");
+      co_await settle();
+      EXPECT_TRUE(inner.cancelled());
+    }
+  });
+}
+
 // S118
 TEST(WaitFor, of_a_shield_leaves_what_it_shields) {
   testing::run([]() -> coroutine<> {

@@ -166,10 +166,16 @@ class lock {
   detail::permits permits_;
 };
 
+namespace detail {
+/// As many permits. Errors: std::invalid_argument for a number that was negative before it became a size.
+std::size_t checked_permits(std::size_t value);
+}  // namespace detail
+
 /// At most so many at once; first come, first served.   Cancel: as lock.   Python: asyncio.Semaphore.
 class semaphore {
  public:
-  explicit semaphore(std::size_t value = 1) noexcept : permits_(value, "semaphore.acquire()") {}
+  /// Errors: std::invalid_argument for a negative value.
+  explicit semaphore(std::size_t value = 1) : permits_(detail::checked_permits(value), "semaphore.acquire()") {}
   semaphore(const semaphore&) = delete;
   semaphore& operator=(const semaphore&) = delete;
   virtual ~semaphore() = default;
@@ -200,7 +206,8 @@ class semaphore {
 /// A semaphore that cannot be released more often than it was acquired.   Python: asyncio.BoundedSemaphore.
 class bounded_semaphore : public semaphore {
  public:
-  explicit bounded_semaphore(std::size_t value = 1) noexcept : semaphore(value), bound_(value) {}
+  /// Errors: std::invalid_argument for a negative value.
+  explicit bounded_semaphore(std::size_t value = 1) : semaphore(value), bound_(value) {}
   /// Errors: std::invalid_argument when it would exceed its initial value.
   void release() override;
 

@@ -5,6 +5,7 @@
 
 #include <asyncio/errors.hpp>
 
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 
@@ -14,6 +15,12 @@ void lock::release() {
   permits_.check_thread("lock.release()");
   if (permits_.free() != 0) throw std::runtime_error("the lock is not acquired");
   permits_.give();
+}
+
+std::size_t detail::checked_permits(std::size_t value) {
+  if (value > static_cast<std::size_t>(PTRDIFF_MAX))
+    throw std::invalid_argument("the value of a semaphore must not be negative");
+  return value;
 }
 
 void bounded_semaphore::release() {

@@ -240,6 +240,56 @@ TEST(Condition, a_notification_that_reached_a_cancelled_waiter_goes_on_to_anothe
   }
 }
 
+// S141, S142: notified, then cancelled while somebody else holds the lock.
+TEST(Condition, a_wait_that_is_cancelled_on_its_way_to_the_lock_holds_it_when_it_ends) {
+  testing::run([]() -> coroutine<> {
+    condition c;
+    co_await c.acquire();
+    task<> waits = create_task(c.wait());
+    co_await sleep(0s);
+    EXPECT_FALSE(c.locked());
+    co_await c.acquire();
+    c.notify();
+    get_running_loop().call_soon([waits] { waits.cancel(); });
+    get_running_loop().call_soon([&] { c.release(); });
+    const std::string end = co_await ending(waits);
+    EXPECT_TRUE(end == "done" || end == "cancelled_error") << end;
+    EXPECT_TRUE(c.locked());
+    c.release();
+  });
+}
+
+// S142: a notified waiter gives up while it queues for the lock: the other one is woken instead, whoever gets there.
+TEST(Condition, a_notification_outlives_the_waiter_that_gives_up_in_the_queue_for_the_lock) {
+  for (int turns = 0; turns < 6; ++turns) {
+    testing::run([turns]() -> coroutine<> {
+      condition c;
+      bool item = false;
+      int got = 0;
+      const auto consume = [&]() -> coroutine<> {
+        auto guard = co_await c.scoped();
+        while (!item) co_await c.wait();
+        item = false;
+        ++got;
+      };
+      task<> a = create_task(consume), b = create_task(consume);
+      co_await settle();
+      {
+        auto guard = co_await c.scoped();
+        item = true;
+        c.notify();
+        for (int i = 0; i < turns; ++i) co_await sleep(0s);
+        a.cancel();
+      }
+      co_await settle();
+      EXPECT_EQ(got, 1) << "cancelled after " << turns << " turns";
+      EXPECT_TRUE(a.done());
+      EXPECT_NE(a.cancelled(), !b.done()) << "one of them has it";
+      b.cancel();
+    });
+  }
+}
+
 // S142
 TEST(Condition, wait_for_looks_again_after_each_notification) {
   testing::run([]() -> coroutine<> {

@@ -167,6 +167,73 @@ TEST(Lock, is_free_when_its_only_waiter_was_cancelled) {
   });
 }
 
+// S139: the request and the release come in the same turn, in either order; exactly one waiter goes on.
+TEST(Lock, a_waiter_cancelled_in_the_turn_of_the_release_takes_it_from_nobody) {
+  for (const bool cancelled_first : {true, false}) {
+    for (const bool release_by_a_task : {true, false}) {
+      testing::run([=]() -> coroutine<> {
+        lock l;
+        int holders = 0, called = 0;
+        const auto take = [&]() -> coroutine<> {
+          ++called;
+          co_await l.acquire();
+          ++holders;
+        };
+        co_await l.acquire();
+        task<> a = create_task(take), b = create_task(take), c = create_task(take);
+        co_await sleep(0s);
+        const auto both = [&l, a, cancelled_first] {
+          if (cancelled_first) a.cancel();
+          l.release();
+          if (!cancelled_first) a.cancel();
+        };
+        const auto in_a_task = [both]() -> coroutine<> {
+          both();
+          co_return;
+        };
+        if (release_by_a_task)
+          create_task(in_a_task);
+        else
+          get_running_loop().call_soon(both);
+        co_await settle();
+        EXPECT_EQ(called, 3);
+        EXPECT_EQ(holders, 1);
+        EXPECT_TRUE(a.cancelled());
+        EXPECT_TRUE(b.done());
+        EXPECT_FALSE(c.done());
+        EXPECT_TRUE(l.locked());
+        l.release();
+        co_await c;
+        EXPECT_EQ(holders, 2);
+      });
+    }
+  }
+}
+
+// S139: the request reaches a waiter through the future of the holder's end, as with a task that fails.
+TEST(Lock, a_waiter_cancelled_before_the_holder_goes_on_is_passed_over) {
+  testing::run([]() -> coroutine<> {
+    lock l;
+    future<> holds;
+    const auto hold = [&](future<> until) -> coroutine<> {
+      auto guard = co_await l.scoped();
+      co_await until;
+    };
+    future<> done;
+    done.set_result();
+    task<> a = create_task(hold, holds), b = create_task(hold, done), c = create_task(hold, done);
+    co_await sleep(0s);
+    holds.set_result();
+    b.cancel();
+    co_await settle();
+    EXPECT_TRUE(a.done());
+    EXPECT_TRUE(b.cancelled());
+    EXPECT_TRUE(c.done());
+    EXPECT_FALSE(c.cancelled());
+    EXPECT_FALSE(l.locked());
+  });
+}
+
 // S69 ≠ does not apply: a task that is only called holds nothing yet.
 TEST(Lock, a_cancelled_task_never_holds_it_unknowingly) {
   testing::run([]() -> coroutine<> {
@@ -315,6 +382,81 @@ TEST(Semaphore, a_cancelled_waiter_that_had_been_called_gives_its_permit_to_the_
   EXPECT_EQ(happened.seen(), (lines{"2", "3"}));
 }
 
+// S145: one who gives a permit back and wants another one queues up behind those who wait.
+TEST(Semaphore, who_comes_again_is_served_after_those_who_wait) {
+  testing::run([]() -> coroutine<> {
+    semaphore s(1);
+    std::vector<int> order;
+    const auto once = [&](int n) -> coroutine<> {
+      co_await s.acquire();
+      order.push_back(n);
+    };
+    const auto twice = [&]() -> coroutine<> {
+      co_await s.acquire();
+      order.push_back(2);
+      s.release();
+      co_await s.acquire();
+      order.push_back(4);
+    };
+    task<> a = create_task(once, 1), b = create_task(twice), c = create_task(once, 3);
+    co_await sleep(0s);
+    s.release();
+    s.release();
+    co_await gather(a, b, c);
+    EXPECT_EQ(order, (std::vector<int>{1, 2, 3, 4}));
+  });
+}
+
+// S146: the first in line leaves in the very turn in which a permit comes.
+TEST(Semaphore, a_permit_that_comes_with_the_cancellation_of_the_first_in_line_goes_to_the_next) {
+  for (const bool cancelled_first : {true, false}) {
+    for (const bool a_turn_between : {true, false}) {
+      testing::run([=]() -> coroutine<> {
+        semaphore s(0);
+        task<> a = create_task(s.acquire()), b = create_task(s.acquire()), c = create_task(s.acquire());
+        co_await sleep(0s);
+        if (cancelled_first) a.cancel();
+        if (cancelled_first && a_turn_between) co_await sleep(0s);
+        s.release();
+        if (!cancelled_first) a.cancel();
+        co_await settle();
+        EXPECT_TRUE(a.cancelled());
+        EXPECT_TRUE(b.done());
+        EXPECT_FALSE(c.done());
+        EXPECT_TRUE(s.locked());
+        s.release();
+        co_await c;
+      });
+    }
+  }
+}
+
+// S146: the holder cancels the next one when it has given its permit back.
+TEST(Semaphore, is_free_when_its_last_holder_has_cancelled_who_was_next) {
+  testing::run([]() -> coroutine<> {
+    semaphore s(1);
+    task<> next;
+    const auto holds = [&]() -> coroutine<> {
+      {
+        auto guard = co_await s.scoped();
+        co_await sleep(0s);
+      }
+      next.cancel();
+    };
+    const auto never_inside = [&]() -> coroutine<> {
+      auto guard = co_await s.scoped();
+      ADD_FAILURE();
+    };
+    task<> first = create_task(holds);
+    next = create_task(never_inside);
+    auto [a, b] = co_await gather(return_exceptions, first, next);
+    EXPECT_TRUE(a.has_value());
+    EXPECT_EQ(name_of(b.exception()), "cancelled_error");
+    const std::string end = co_await ending(wait_for(s.acquire(), 1s));
+    EXPECT_EQ(end, "done");
+  });
+}
+
 // S146
 TEST(Semaphore, is_not_lost_to_waiters_that_are_cancelled_before_they_are_called) {
   testing::run([]() -> coroutine<> {
@@ -330,6 +472,14 @@ TEST(Semaphore, is_not_lost_to_waiters_that_are_cancelled_before_they_are_called
     const std::string end = co_await ending(wait_for(s.acquire(), 1s));
     EXPECT_EQ(end, "done");
   });
+}
+
+// S147
+TEST(Semaphore, a_value_below_zero_is_refused) {
+  EXPECT_EQ(thrown_by([] { semaphore below(static_cast<std::size_t>(-1)); }), "invalid_argument");
+  EXPECT_EQ(thrown_by([] { bounded_semaphore below(static_cast<std::size_t>(-7)); }), "invalid_argument");
+  semaphore none(0);
+  EXPECT_TRUE(none.locked());
 }
 
 // S147

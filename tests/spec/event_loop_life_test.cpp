@@ -108,6 +108,17 @@ TEST(RunUntilComplete, a_future_that_is_done_already_needs_no_more_than_a_turn) 
   EXPECT_EQ(thrown_by([&] { loop->run_until_complete(failed); }), "runtime_error(so)");
 }
 
+template <class A>
+concept can_be_completed = requires(event_loop& loop, A a) { loop.run_until_complete(std::move(a)); };
+
+// S14: an error of the compiler.
+TEST(RunUntilComplete, takes_what_can_be_awaited_and_nothing_else) {
+  EXPECT_TRUE(can_be_completed<coroutine<int>>);
+  EXPECT_TRUE(can_be_completed<future<>>);
+  EXPECT_FALSE(can_be_completed<int>);
+  EXPECT_FALSE(can_be_completed<std::string>);
+}
+
 // S14
 TEST(RunUntilComplete, refuses_a_future_of_another_loop) {
   auto loop = new_event_loop();
@@ -276,6 +287,8 @@ TEST(EventLoopClose, what_a_refused_call_was_given_is_freed) {
   (void)thrown_by([&] { loop->call_soon_threadsafe([owned] {}); });
   (void)thrown_by([&] { loop->add_reader(0, [owned] {}); });
   (void)thrown_by([&] { loop->create_task([owned]() -> coroutine<> { co_return; }); });
+  const auto named = [](std::shared_ptr<int>) -> coroutine<> { co_return; };
+  (void)thrown_by([&] { loop->create_task(named(owned)); });
   EXPECT_EQ(owned.use_count(), 1);
   EXPECT_EQ(log.taken(), lines{});
 }

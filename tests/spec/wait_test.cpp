@@ -94,6 +94,17 @@ TEST(Wait, for_nothing_is_refused) {
   });
 }
 
+template <class A>
+concept can_be_waited_for = requires(A a) { asyncio::wait(std::move(a)); };
+
+// S128: an error of the compiler.
+TEST(Wait, takes_several_in_a_range_and_not_one_alone) {
+  EXPECT_TRUE(can_be_waited_for<std::vector<task<int>>>);
+  EXPECT_TRUE(can_be_waited_for<std::vector<future<>>>);
+  EXPECT_FALSE(can_be_waited_for<task<int>>);
+  EXPECT_FALSE(can_be_waited_for<coroutine<int>>);
+}
+
 // S129
 TEST(Wait, first_completed_returns_as_soon_as_one_is_done_and_gives_all_that_are) {
   testing::run([]() -> coroutine<> {

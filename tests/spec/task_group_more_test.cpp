@@ -127,9 +127,8 @@ TEST(TaskGroupRaces, a_cancellation_that_comes_with_a_crash_is_delivered_after_t
       co_await *parent;
     }
   });
-  EXPECT_EQ(happened.seen(),
-            (lines{"group(runtime_error(crash))", "next cancelled_error(outside)", "last done",
-                   "group(runtime_error(crash))", "next cancelled_error(outside)", "last done"}));
+  EXPECT_EQ(happened.seen(), (lines{"group(runtime_error(crash))", "next cancelled_error(outside)", "last done",
+                                    "group(runtime_error(crash))", "next cancelled_error(outside)", "last done"}));
 }
 
 // S93, S96: with another group inside.
@@ -172,8 +171,7 @@ TEST(TaskGroupRaces, nested_groups_that_fail_together_each_tell_their_own_error)
     const std::string next = co_await ending(sleep(1s));
     happened("afterwards " + next);
   });
-  EXPECT_EQ(happened.seen(),
-            (lines{"group(runtime_error(inner))", "group(runtime_error(outer))", "afterwards done"}));
+  EXPECT_EQ(happened.seen(), (lines{"group(runtime_error(inner))", "group(runtime_error(outer))", "afterwards done"}));
 }
 
 // S91: whatever the body does with the request that the group made.

@@ -237,9 +237,9 @@ TEST(WaitFor, cancelled_while_the_late_one_ends_it_passes_the_request_on) {
       EXPECT_EQ(outer.cancelling(), 1) << "the deadline's own request is taken back";
     }
   });
-  EXPECT_EQ(happened.seen(), (lines{"1000 first cancelled_error", "2000 second cancelled_error", "5000 42",
-                                    "1000 first cancelled_error", "2000 second cancelled_error",
-                                    "2000 cancelled_error"}));
+  EXPECT_EQ(happened.seen(),
+            (lines{"1000 first cancelled_error", "2000 second cancelled_error", "5000 42", "1000 first cancelled_error",
+                   "2000 second cancelled_error", "2000 cancelled_error"}));
 }
 
 // S117: what it waits for is done in the very turn in which it is cancelled.

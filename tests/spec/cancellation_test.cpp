@@ -87,6 +87,24 @@ TEST(Cancellation, goes_down_a_chain_of_tasks_that_wait_for_each_other) {
   });
 }
 
+// S66: whoever comes first, the task ends cancelled, by one request.
+TEST(Cancellation, of_a_task_and_of_the_future_it_waits_for_at_once_is_one) {
+  testing::run([]() -> coroutine<> {
+    for (const bool task_first : {true, false}) {
+      future<> f;
+      const auto wait = [f]() -> coroutine<> { co_await f; };
+      task<> t = create_task(wait);
+      co_await sleep(0s);
+      if (task_first) t.cancel("task");
+      EXPECT_EQ(f.cancel("future"), !task_first);
+      if (!task_first) t.cancel("task");
+      const std::string end = co_await ending(t);
+      EXPECT_EQ(end.substr(0, 15), "cancelled_error");
+      EXPECT_TRUE(t.cancelled());
+    }
+  });
+}
+
 // S66: an inner task that swallows the request ends the outer one's wait with its value.
 TEST(Cancellation, that_the_inner_task_swallows_does_not_reach_the_outer) {
   testing::run([]() -> coroutine<> {

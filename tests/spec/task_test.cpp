@@ -455,6 +455,26 @@ TEST(Task, results_may_be_move_only) {
   });
 }
 
+TEST(Task, a_value_that_can_be_awaited_itself_is_given_as_it_is) {
+  testing::run([]() -> coroutine<> {
+    future<int> inner;
+    const auto give_it = [inner]() -> coroutine<future<int>> {
+      co_await sleep(0s);
+      co_return inner;
+    };
+    const auto start_it = []() -> coroutine<task<int>> {
+      co_await sleep(0s);
+      co_return create_task(give(3));
+    };
+    const future<int> same = co_await create_task(give_it);
+    EXPECT_TRUE(same == inner);
+    EXPECT_FALSE(same.done());
+    const task<int> started = co_await create_task(start_it);
+    const int n = co_await started;
+    EXPECT_EQ(n, 3);
+  });
+}
+
 // The order in which a task ends: its frame dies, then who waits is told, in turns of their own.
 TEST(Task, nobody_runs_inside_the_end_of_a_task) {
   journal happened;

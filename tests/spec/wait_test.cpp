@@ -59,6 +59,20 @@ TEST(Wait, a_timeout_cancels_nothing_and_throws_nothing) {
   });
 }
 
+// S127: what ends in the very turn of the deadline has ended in time.
+TEST(Wait, one_that_ends_with_the_timeout_counts_as_done) {
+  testing::run([]() -> coroutine<> {
+    std::vector<task<int>> tasks;
+    tasks.push_back(named("slow", after(150ms, 1)));
+    tasks.push_back(named("just in time", after(100ms, 2)));
+    co_await sleep(0s);  // their timers come first
+    auto [done, pending] = co_await wait(tasks, {.timeout = 100ms});
+    EXPECT_EQ(names(done), (lines{"just in time"}));
+    EXPECT_EQ(names(pending), (lines{"slow"}));
+    co_await pending[0];
+  });
+}
+
 TEST(Wait, a_timeout_of_zero_looks_once) {
   testing::run([]() -> coroutine<> {
     const stopwatch watch;

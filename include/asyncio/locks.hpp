@@ -263,7 +263,8 @@ class event {
   detail::parking line_{home_};
 };
 
-/// A lock with a place to wait in until something has changed.   Python: asyncio.Condition.
+/// A lock with a place to wait in until something has changed. Who waits in one that is destroyed gets a
+/// std::runtime_error; but guards of its own lock must go before it.   Python: asyncio.Condition.
 class condition {
  public:
   condition() noexcept : lock_(&own_) {}

@@ -12,12 +12,18 @@
 #include <exception>
 #include <optional>
 #include <source_location>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
 namespace asyncio::detail {
 struct gather_core;
-}
+
+/// Thrown by a wait when what it waited in was destroyed: nothing of it may be touched any more.
+struct abandoned_wait : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+}  // namespace asyncio::detail
 
 namespace asyncio::coro {
 

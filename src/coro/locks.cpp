@@ -6,6 +6,7 @@
 #include <asyncio/errors.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -46,6 +47,7 @@ class condition::notification : public detail::parked {
   }
   void await_resume() { check_cancelled(); }
   bool came() const noexcept { return collected(); }
+  bool gone() const noexcept { return abandoned(); }
 
  private:
   static void pass_on(parked& p) noexcept { static_cast<notification&>(p).condition_->line_.call_first(); }
@@ -62,11 +64,14 @@ coroutine<> condition::wait() {
   return wait_for_notification();
 }
 
-// Cancelled or not, the lock is taken again before anything leaves here, and that needs no memory. A cancellation while it is being taken again
-// is kept, and thrown once it is held; the latest wins. When an error leaves a wait that had been notified, the
-// notification is passed on.
+// Cancelled or not, the lock is taken again before anything leaves here, and that needs no memory. A cancellation while
+// it is being taken again is kept, and thrown once it is held; the latest wins. When an error leaves a wait that had been
+// notified, the notification is passed on. A condition that was destroyed meanwhile has left nothing but a lock of the
+// caller's.
 coroutine<> condition::wait_for_notification() {
   check_locked("condition.wait()");
+  lock& held_by_caller = *lock_;
+  const bool lock_is_own = lock_ == &own_;
   std::exception_ptr error;
   notification notice(*this);
   release();
@@ -75,10 +80,11 @@ coroutine<> condition::wait_for_notification() {
   } catch (...) {
     error = std::current_exception();
   }
+  if (notice.gone() && lock_is_own) std::rethrow_exception(error);
   bool held = false;
   while (!held) {
     try {
-      co_await acquire();
+      co_await held_by_caller.acquire();
       held = true;
     } catch (const cancelled_error&) {
       error = std::current_exception();
@@ -118,24 +124,30 @@ coroutine<> barrier::abort() {
 // filling: tasks arrive; the last one turns it to draining and lets all go; who comes while it drains waits until the
 // last has left. reset() turns a filling one to resetting until everybody has left with broken_barrier_error.
 coroutine<std::size_t> barrier::pass() {
-  auto guard = co_await changed_.scoped();
-  co_await block();
-  const std::size_t index = count_++;
+  co_await changed_.acquire();
+  std::optional<std::size_t> index;
   std::exception_ptr error;
   try {
-    if (index + 1 == parties_) {
+    co_await block();
+    index = count_++;
+    if (*index + 1 == parties_) {
       phase_ = phase::draining;
       changed_.notify_all();
     } else {
       co_await wait_for_others();
     }
+  } catch (const detail::abandoned_wait&) {
+    throw;  // the barrier is gone, and its lock with it
   } catch (...) {
     error = std::current_exception();
   }
-  --count_;
-  leave();
+  if (index) {
+    --count_;
+    leave();
+  }
+  changed_.release();
   if (error != nullptr) std::rethrow_exception(error);
-  co_return index;
+  co_return *index;
 }
 
 coroutine<> barrier::block() {

@@ -112,7 +112,7 @@ void parking::abandon() noexcept {
 }
 
 void parked::throw_ended_early() {
-  if (abandoned_) throw std::runtime_error("the lock, event or queue was destroyed while this task waited for it");
+  if (abandoned_) throw abandoned_wait("the lock, event or queue was destroyed while this task waited for it");
   throw_cancelled(task_);
 }
 

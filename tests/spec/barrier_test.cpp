@@ -232,6 +232,23 @@ TEST(BarrierAbort, of_one_that_nobody_waits_at_breaks_it) {
   });
 }
 
+TEST(Barrier, one_that_dies_ends_the_waits_for_it) {
+  journal happened;
+  testing::run([&]() -> coroutine<> {
+    auto b = std::make_unique<barrier>(3);
+    const auto arrive = [&]() -> coroutine<> {
+      const std::string end = co_await ending(b->wait());
+      happened(end);
+    };
+    task<> first = create_task(arrive), second = create_task(arrive);
+    co_await settle();
+    b.reset();
+    co_await gather(first, second);
+  });
+  const std::string gone = "runtime_error(the lock, event or queue was destroyed while this task waited for it)";
+  EXPECT_EQ(happened.seen(), (lines{gone, gone}));
+}
+
 // S149: the count follows who waits, and the round is complete with somebody else.
 TEST(BarrierCancel, one_who_leaves_makes_place_for_another) {
   testing::run([]() -> coroutine<> {

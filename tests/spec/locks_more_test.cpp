@@ -2,6 +2,7 @@
 // event, condition, barrier.
 #include "spec/spec.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <set>
@@ -288,6 +289,39 @@ TEST(Condition, a_notification_outlives_the_waiter_that_gives_up_in_the_queue_fo
       b.cancel();
     });
   }
+}
+
+TEST(Condition, one_that_dies_ends_the_waits_for_it_and_a_lock_of_the_callers_is_held_again) {
+  const std::string gone = "runtime_error(the lock, event or queue was destroyed while this task waited for it)";
+  journal happened;
+  testing::run([&]() -> coroutine<> {
+    lock l;
+    auto own = std::make_unique<condition>();
+    auto shared = std::make_unique<condition>(l);
+    const auto waits_for_own = [&]() -> coroutine<> {
+      co_await own->acquire();
+      const std::string end = co_await ending(own->wait());
+      happened(end);
+    };
+    const auto waits_for_shared = [&]() -> coroutine<> {
+      auto guard = co_await l.scoped();
+      const std::string end = co_await ending(shared->wait());
+      happened(end + (l.locked() ? ", locked" : ", free"));
+    };
+    task<> a = create_task(waits_for_own), b = create_task(waits_for_own);
+    task<> c = create_task(waits_for_shared), d = create_task(waits_for_shared);
+    co_await settle();
+    co_await own->acquire();
+    own->notify();  // one of them is on its way to the lock
+    co_await settle();
+    own.reset();
+    shared.reset();
+    co_await gather(a, b, c, d);
+    EXPECT_FALSE(l.locked());
+  });
+  std::vector<std::string> seen = happened.seen();
+  std::sort(seen.begin(), seen.end());
+  EXPECT_EQ(seen, (lines{gone, gone, gone + ", locked", gone + ", locked"}));
 }
 
 // S142

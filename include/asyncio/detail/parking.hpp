@@ -35,6 +35,8 @@ class parked : public wait_base, public op {
     if (cancelled_) [[unlikely]]
       throw_ended_early();
   }
+  /// Has what it waited in been destroyed?
+  bool abandoned() const noexcept { return abandoned_; }
   /// Did it have to wait (and was not cancelled)?
   bool collected() const noexcept { return place_ == place::over && !cancelled_; }
 

@@ -189,7 +189,8 @@ class completions {
 
   /// The next one that is done, or nothing when all were given. The iterator may be moved or dropped meanwhile.
   /// Cancel: safe, none is lost.
-  /// Errors: timeout_error when the time is over; the tasks go on. invalid_state_error when it was moved from.
+  /// Errors: timeout_error when the time is over, once for each that was not done by then; the tasks go on.
+  /// invalid_state_error when it was moved from.
   coroutine<std::optional<H>> next() {
     state_.check("as_completed().next()");
     return next_of(state_);

@@ -276,8 +276,9 @@ void next_completion::await_suspend(std::coroutine_handle<> frame) {
 core_ref<> next_completion::await_resume() {
   if (cancelled_) throw_cancelled(task_);
   if (state_->given < state_->finished.size()) return state_->finished[state_->given++]->child;
-  if (state_->timed_out && state_->given < state_->nodes.size()) throw timeout_error();
-  return {};
+  if (state_->given == state_->nodes.size()) return {};
+  ++state_->given;  // timed out: so ends the step of one that is not done, S131
+  throw timeout_error();
 }
 
 coroutine<> cancel_and_wait(core_ref<> core) {

@@ -13,7 +13,7 @@ void print(const oracle::scenario& s) {
     oracle::journal log;
     asyncio::get_running_loop().set_exception_handler(
         [&](asyncio::event_loop&, const asyncio::exception_context& context) {
-          std::string name = oracle::name_of(context.exception);
+          std::string name = oracle::describe(context.exception);
           log("handler: " + name);
         });
     co_await s.run(log);

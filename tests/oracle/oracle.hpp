@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 // What the scenarios run on in C++: the counterpart of oracle.py.
-#include <asyncio/asyncio.hpp>
+#include "oracle/words.hpp"
+
 #include <asyncio/testing/testing.hpp>
 
 #include <exception>
@@ -14,8 +15,6 @@
 #include <vector>
 
 namespace oracle {
-
-using namespace asyncio;
 
 /// A log of what happened, each line with the milliseconds since the beginning.
 class journal {
@@ -40,18 +39,6 @@ std::span<const scenario> loop_scenarios();
 std::span<const scenario> group_scenarios();
 std::span<const scenario> lock_scenarios();
 
-inline std::string name_of(const std::exception_ptr& error) {
-  try {
-    std::rethrow_exception(error);
-  } catch (const cancelled_error& e) {
-    return e.message().empty() ? "cancelled" : "cancelled(" + e.message() + ")";
-  } catch (const timeout_error&) {
-    return "timeout";
-  } catch (const std::exception& e) {
-    return std::string("error(") + e.what() + ")";
-  }
-}
-
 /// How an awaitable ended, in words that both languages know.
 template <class A>
 coroutine<std::string> ending(A awaited) {
@@ -68,7 +55,7 @@ coroutine<std::string> ending(A awaited) {
   } catch (...) {
     error = std::current_exception();
   }
-  co_return name_of(error);
+  co_return describe(error);
 }
 
 /// log(await ending(awaited))
@@ -77,10 +64,6 @@ coroutine<> tell(journal& log, A awaited, std::string before = {}) {
   const std::string end = co_await ending(std::move(awaited));
   log(before + end);
 }
-
-/// A truth as Python writes it.
-inline std::string yes(bool truth) { return truth ? "True" : "False"; }
-inline std::string text(auto number) { return std::to_string(number); }
 
 /// Writes down every turn of the loop, so that hops between turns can be seen.
 inline coroutine<> ticks(journal& log, int count) {

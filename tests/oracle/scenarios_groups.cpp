@@ -52,8 +52,8 @@ coroutine<> gather_return_exceptions(journal& log) {
   auto g = gather(return_exceptions, after(2s, 1), fail_after(1s, "x"), cancelled);
   loop().call_later(1s, [cancelled] { cancelled.cancel(); });
   const auto& [a, b, c] = co_await g;
-  log(text(a.value()) + " " + yes(name_of(b.exception()) == "error(x)") + " " +
-      yes(name_of(c.exception()) == "cancelled"));
+  log(text(a.value()) + " " + yes(describe(b.exception()) == "error(x)") + " " +
+      yes(describe(c.exception()) == "cancelled"));
 }
 
 coroutine<> gather_child_cancelled(journal& log) {
@@ -209,7 +209,7 @@ coroutine<std::string> step(completions<task<int>>& it) {
   } catch (...) {
     error = std::current_exception();
   }
-  if (error != nullptr) co_return name_of(error);
+  if (error != nullptr) co_return describe(error);
   co_return end;
 }
 
@@ -325,7 +325,7 @@ coroutine<> timeouts_nested(journal& log) {
       } catch (...) {
         error = std::current_exception();
       }
-      log("inner " + yes(name_of(error) == "timeout") + " expired=" + yes(b.expired()));
+      log("inner " + yes(describe(error) == "timeout") + " expired=" + yes(b.expired()));
       std::rethrow_exception(error);
     };
     const std::string end = co_await ending(async_with(a, body));

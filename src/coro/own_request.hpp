@@ -12,12 +12,10 @@ class own_request {
   explicit own_request(detail::coro_core* task) noexcept : task_(task), at_entry_(task->cancel_requests) {}
 
   bool made() const noexcept { return made_; }
-  /// The message of somebody who has requested it too stays.
   void make() noexcept {
     made_ = true;
     others_undelivered_ = task_->must_cancel;
-    const detail::shared_text message = task_->cancel_requests > 0 ? task_->cancel_message : detail::shared_text();
-    detail::cancel_task(task_, message);
+    detail::cancel_task(task_, detail::shared_text());
   }
 
   /// Takes the request back. When nobody else has requested anything meanwhile, and ours never reached the task, it

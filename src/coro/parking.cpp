@@ -76,7 +76,10 @@ bool parking::call_first() noexcept {
 
 void parking::run_called(op* self) noexcept {
   auto* p = static_cast<parked*>(self);
-  if (p->place_ != parked::place::called) return;  // cancelled meanwhile
+  if (p->place_ == parked::place::leaving) {
+    p->place_ = parked::place::over;
+    return coro::continue_now(p->task_);
+  }
   parking& lot = *p->lot_;
   lot.called_.remove(*p);
   if (!lot.collect_(*p)) {
@@ -88,25 +91,30 @@ void parking::run_called(op* self) noexcept {
   coro::continue_now(p->task_);
 }
 
+// Who was called goes on where its op stands in the queue, as it would have without the cancellation.
+void parking::end_early(parked& p) noexcept {
+  const bool was_called = p.place_ == parked::place::called;
+  line_of(p).remove(p);
+  p.cancelled_ = true;
+  p.place_ = was_called ? parked::place::leaving : parked::place::over;
+  if (!was_called) return p.task_->wake();
+  p.task_->waiting = nullptr;
+  p.task_->scheduled = true;
+}
+
 bool parking::cancel_parked(wait_base* self) noexcept {
   auto* p = static_cast<parked*>(self);
   parking& lot = *p->lot_;
-  const bool was_called = p->place_ == parked::place::called;
-  lot.line_of(*p).remove(*p);
-  p->place_ = parked::place::over;
-  p->cancelled_ = true;
-  p->task_->wake();
-  if (was_called) lot.called_in_vain_(*p);
+  lot.end_early(*p);
+  if (p->place_ == parked::place::leaving) lot.called_in_vain_(*p);
   return true;
 }
 
 void parking::abandon() noexcept {
   for (line* l : {&called_, &waiting_}) {
     while (parked* p = l->first) {
-      l->remove(*p);
-      p->place_ = parked::place::over;
-      p->cancelled_ = p->abandoned_ = true;
-      p->task_->wake();
+      p->abandoned_ = true;
+      end_early(*p);
     }
   }
 }
@@ -118,10 +126,9 @@ void parked::throw_ended_early() {
 
 // A frame that is destroyed while it waits: only a loop that is closed around a task that will not end does that.
 parked::~parked() {
-  if (place_ != place::waiting && place_ != place::called) return;
-  const bool was_called = place_ == place::called;
-  lot_->line_of(*this).remove(*this);
-  if (was_called) loop::loop::of(*task_->loop()).unpost(this);
+  if (place_ == place::idle || place_ == place::over) return;
+  if (place_ != place::leaving) lot_->line_of(*this).remove(*this);
+  if (place_ != place::waiting) loop::loop::of(*task_->loop()).unpost(this);
 }
 
 }  // namespace asyncio::detail

@@ -70,7 +70,7 @@ inline void resume_frames(coro_core* task, thread_state& now) noexcept {
 }
 
 inline void run_task(coro_core* task, thread_state& now) noexcept {
-  task->scheduled = false;
+  task->scheduled = task->cancel_taken = false;
   if (cancelled_before_start(task)) [[unlikely]]
     return finish_task(task);
   task->started = true;
@@ -177,7 +177,8 @@ bool cancel_task(future_core* core, const shared_text& message) {
 
 void deliver_cancel(coro_core* task) noexcept {
   task->must_cancel = task->late_cancel = false;
-  if (!task->waiting->cancel(task->waiting)) task->must_cancel = true;
+  task->cancel_taken = task->waiting->cancel(task->waiting);
+  task->must_cancel = !task->cancel_taken;
 }
 
 void throw_cancelled(coro_core* task) {
@@ -262,18 +263,30 @@ std::string to_string(const any_task& task) {
 
 namespace coro {
 
+namespace {
+
+// Of several requests before the task has run: the message that has reached its wait stays, of others the last one
+// counts. No message is lost to a request without one, such as a deadline's.
+void note_message(detail::coro_core* task, const detail::shared_text& message) noexcept {
+  const bool stays = task->cancel_taken ? !task->cancel_message.empty() : task->must_cancel && message.empty();
+  if (!stays) task->cancel_message = message;
+}
+
+}  // namespace
+
 // Without recursion, to the one that waits for something else: S66. A ring of tasks (each waiting for the next) would
 // never end: the first task met twice ends its own wait instead.
 detail::gather_core* pass_request(detail::coro_core*& task, const detail::shared_text& message) noexcept {
   const detail::coro_core* mark = nullptr;
   for (std::size_t steps = 1, next_mark = 1;; ++steps) {
     ++task->cancel_requests;
-    task->cancel_message = message;
+    note_message(task, message);
     if (task->waiting == nullptr) break;
     detail::future_core* awaited = awaited_future(task->waiting);
     if (awaited == nullptr || !awaited->is_task()) {
       if (awaited != nullptr && is_gather(awaited)) return static_cast<detail::gather_core*>(awaited);
-      if (task->waiting->cancel(task->waiting)) return nullptr;
+      task->cancel_taken = task->waiting->cancel(task->waiting);
+      if (task->cancel_taken) return nullptr;
       break;
     }
     if (awaited->is_done()) break;

@@ -210,10 +210,12 @@ coroutine<bool> group_state::leave(std::exception_ptr error) {
     if (interrupt_ == nullptr && coro::is_interrupt(error)) interrupt_ = error;
     if (!aborting_) abort();
   }
+  shared_text message;
   while (children_ != nullptr) {
     children_wait wait(wait_);
     const bool cancelled = co_await in_place(wait);
     if (!cancelled) continue;
+    if (!cancelled_) message = request_.task()->cancel_message;
     cancelled_ = true;
     if (!aborting_) abort();
   }
@@ -223,14 +225,14 @@ coroutine<bool> group_state::leave(std::exception_ptr error) {
   const bool others = cancelled_ && (!ours || request_.others_request());
   std::vector<std::exception_ptr> errors = failures(failed ? error : nullptr);
   if (!errors.empty()) {
-    if (others && request_.others_request()) request_.deliver_again();
+    if (request_.others_request() || (others && request_.task()->cancel_requests > 0)) request_.deliver_again();
     if (failed_ == nullptr && coro::is_generator_exit(error)) co_return false;
     throw exception_group("unhandled errors in a task_group", std::move(errors));
   }
   if (!others) co_return true;
   if (ours) request_.delivered();
   if (error != nullptr) co_return false;
-  throw cancelled_error(request_.task()->cancel_message);
+  throw cancelled_error(message);
 }
 
 std::vector<std::exception_ptr> group_state::failures(const std::exception_ptr& of_body) const {

@@ -3,7 +3,7 @@
 import asyncio
 
 from tree import children, from_text, numbers
-from world import TaskGroup, describe, run, wait_for
+from world import TaskGroup, describe, gather, run, wait_for
 
 WHEN = (asyncio.ALL_COMPLETED, asyncio.FIRST_COMPLETED, asyncio.FIRST_EXCEPTION)
 STATEMENTS = {}
@@ -71,14 +71,14 @@ async def shield(world, place, node):
 
 
 @statement
-async def gather(world, place, node):
+async def gather_(world, place, node):
     tasks = operands(world, place, children(node))
     world.log(node[1], f"gathers {world.names(tasks)}")
     if tasks and node[2]:
-        got = await asyncio.gather(*tasks, return_exceptions=True)
+        got = await gather(*tasks, return_exceptions=True)
         world.log(node[1], f"got [{', '.join(describe(r) if isinstance(r, BaseException) else str(r) for r in got)}]")
     elif tasks:
-        world.log(node[1], f"got {await asyncio.gather(*tasks)}")
+        world.log(node[1], f"got {await gather(*tasks)}")
 
 
 @statement

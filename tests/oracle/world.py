@@ -34,9 +34,91 @@ class _OrderedSet(dict):
 
 
 class TaskGroup(asyncio.TaskGroup):
+    """Notes when errors make CPython deliver a cancellation again that was delivered, and swallowed, before the block.
+    The library does not (S91): from there on the two logs cannot be compared.
+    """
+
     def __init__(self):
         super().__init__()
         self._tasks = _OrderedSet()
+
+    async def __aenter__(self):
+        task = asyncio.current_task()
+        self._requests, self._undelivered = task.cancelling(), task._must_cancel
+        return await super().__aenter__()
+
+    async def __aexit__(self, *error):
+        try:
+            return await super().__aexit__(*error)
+        except BaseExceptionGroup:
+            if 0 < asyncio.current_task().cancelling() <= self._requests and not self._undelivered:
+                asyncio.get_running_loop().world.end_comparison()
+            raise
+
+
+class _Future(asyncio.Future):
+    """Remembers who made it."""
+
+    def __init__(self):
+        super().__init__(loop=asyncio.get_running_loop())
+        self.maker = asyncio.current_task()
+
+
+class Condition(asyncio.Condition):
+    """Notes when a cancelled wait wakes another one although nobody has notified it, as CPython does since 3.13 (S142
+    allows it); the library does not: from there on the two logs cannot be compared.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self._notified = set()
+        self._by_hand = False
+
+    def notify(self, n=1):
+        self._by_hand = True
+        super().notify(n)
+        self._by_hand = False
+
+    def _notify(self, n):
+        woken = [waiter.maker for waiter in self._waiters if not waiter.done()][:n]
+        if woken and not self._by_hand and asyncio.current_task() not in self._notified:
+            asyncio.get_running_loop().world.end_comparison()
+        self._notified.update(woken)
+        super()._notify(n)
+
+    async def wait(self):
+        try:
+            return await super().wait()
+        finally:
+            self._notified.discard(asyncio.current_task())
+
+
+class _Gathering(asyncio.tasks._GatheringFuture):
+    """Tells the message of the request that cancelled it; CPython tells that of the child which ended last."""
+
+    told = None
+    keep = False
+
+    def cancel(self, msg=None):
+        asked = super().cancel(msg)
+        if asked:
+            self.told = msg
+        return asked
+
+    def set_exception(self, error):
+        collected = self.keep or not any(child.cancelled() for child in self._children)
+        if self._cancel_requested and collected and isinstance(error, asyncio.CancelledError):
+            error = asyncio.CancelledError(*filter(None, [self.told]))
+        super().set_exception(error)
+
+
+asyncio.tasks._GatheringFuture = _Gathering
+
+
+def gather(*tasks, return_exceptions=False):
+    gathering = asyncio.gather(*tasks, return_exceptions=return_exceptions)
+    gathering.keep = return_exceptions
+    return gathering
 
 
 class _Task(asyncio.Task):
@@ -76,6 +158,7 @@ class World:
         loop = asyncio.get_running_loop()
         loop.world = self
         loop.set_task_factory(lambda of, coroutine, **options: _Task(coroutine, loop=of, **options))
+        loop.create_future = _Future
         loop.set_exception_handler(lambda _, context: self.report(context))
         self.lines = []
         self.comparable = None
@@ -84,7 +167,7 @@ class World:
         self.locks = [asyncio.Lock(), asyncio.Lock()]
         self.permits = asyncio.Semaphore(2)
         self.events = [asyncio.Event(), asyncio.Event()]
-        self.changed = asyncio.Condition()
+        self.changed = Condition()
         self.futures = [loop.create_future(), loop.create_future()]
 
     def log(self, number, text):

@@ -13,13 +13,14 @@ class parking;
 /// A task that waits in line for a lock, a permit, an event, an item; lives in the awaiter.
 ///
 ///     idle → waiting ⇄ called → over
+///                        └─▶ leaving ─┘     cancelled before it ran
 ///
 /// Being called takes a turn: the op goes through the ready queue, and when it runs, `collect` takes what is waited for
 /// and the task goes on at once; or somebody else took it meanwhile, and the task stays where it was in line. So a task
 /// holds nothing before it runs, and a cancellation that comes in between loses nothing: the next one is called.
 class parked : public wait_base, public op {
  public:
-  enum class place : std::uint8_t { idle, waiting, called, over };
+  enum class place : std::uint8_t { idle, waiting, called, leaving, over };
 
   parked() noexcept = default;
   parked(parked&&) noexcept {}  // moved only before it waits
@@ -96,6 +97,7 @@ class parking {
     void remove(parked& p) noexcept;
   };
 
+  void end_early(parked& p) noexcept;
   void abandon() noexcept;
   static bool cancel_parked(wait_base* self) noexcept;
   static void run_called(op* self) noexcept;

@@ -444,6 +444,53 @@ TEST(Cancellation, its_message_travels_to_the_task_and_to_who_awaits_it) {
   });
 }
 
+// S56: of several requests before the task has run.
+TEST(Cancellation, that_has_reached_its_wait_keeps_its_message_and_gets_one_if_it_has_none) {
+  testing::run([]() -> coroutine<> {
+    const auto told = [](std::string first, std::string second) -> coroutine<std::string> {
+      task<> t = create_task(sleep(1h));
+      co_await sleep(1s);
+      t.cancel(std::move(first));
+      t.cancel(std::move(second));
+      co_return co_await ending(t);
+    };
+    const std::string both = co_await told("first", "second");
+    const std::string only_first = co_await told("first", "");
+    const std::string only_second = co_await told("", "second");
+    EXPECT_EQ(both, "cancelled_error(first)");
+    EXPECT_EQ(only_first, "cancelled_error(first)");
+    EXPECT_EQ(only_second, "cancelled_error(second)");
+  });
+}
+
+TEST(Cancellation, that_waits_for_the_next_wait_has_the_last_message) {
+  testing::run([]() -> coroutine<> {
+    task<> t = create_task([]() -> coroutine<> {
+      current_task().cancel("first");
+      current_task().cancel("second");
+      current_task().cancel();
+      co_await sleep(1h);
+    });
+    const std::string end = co_await ending(t);
+    EXPECT_EQ(end, "cancelled_error(second)");
+  });
+}
+
+TEST(Cancellation, of_a_deadline_does_not_repeat_the_message_of_one_that_was_swallowed) {
+  testing::run([]() -> coroutine<> {
+    std::string inside;
+    task<> t = create_task([&]() -> coroutine<> {
+      (void)co_await ending(sleep(1h));
+      const auto body = [&]() -> coroutine<> { inside = co_await ending(sleep(1h)); };
+      (void)co_await move_on_after(1s, body);
+    });
+    co_await sleep(1s);
+    t.cancel("swallowed");
+    co_await t;
+    EXPECT_EQ(inside, "cancelled_error");
+  });
+}
+
 TEST(Cancellation, is_not_caught_by_a_handler_of_std_exception) {
   bool caught = false;
   testing::run([&]() -> coroutine<> {

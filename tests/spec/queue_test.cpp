@@ -166,6 +166,24 @@ TEST(Queue, a_cancelled_get_that_had_been_called_loses_no_item) {
 }
 
 // S153
+TEST(Queue, a_cancelled_get_that_had_been_called_keeps_its_turn) {
+  journal happened;
+  testing::run([&]() -> coroutine<> {
+    queue<int> q;
+    const auto get = [&]() -> coroutine<> {
+      const std::string end = co_await ending(q.get());
+      happened("get " + end);
+    };
+    task<> getter = create_task(get);
+    co_await sleep(0s);
+    q.put_nowait(1);
+    get_running_loop().call_soon([&] { happened("queued after it was called"); });
+    getter.cancel();
+    co_await getter;
+  });
+  EXPECT_EQ(happened.seen(), (lines{"get cancelled_error", "queued after it was called"}));
+}
+
 TEST(Queue, a_cancelled_put_puts_nothing_and_passes_its_place_on) {
   testing::run([]() -> coroutine<> {
     queue<int> q(1);

@@ -224,6 +224,49 @@ TEST(TaskGroup, an_error_beats_a_cancellation_from_outside_which_comes_at_the_ne
   EXPECT_EQ(happened.seen(), (lines{"group(runtime_error(in cleanup))", "cancelled_error(outside)"}));
 }
 
+// S93: it was the body's error.
+TEST(TaskGroup, an_error_of_the_body_in_its_cleanup_beats_a_cancellation_which_then_comes_at_the_next_await) {
+  journal happened;
+  testing::run([&]() -> coroutine<> {
+    const auto work = [&]() -> coroutine<> {
+      const auto body = []() -> coroutine<> {
+        (void)co_await ending(sleep(1h));
+        throw std::runtime_error("in cleanup");
+      };
+      const std::string end = co_await shape_of_end(async_with(task_group(), body));
+      happened(end);
+      EXPECT_EQ(current_task().cancelling(), 1);
+      co_await sleep(1h);
+    };
+    task<> t = create_task(work);
+    co_await sleep(1s);
+    t.cancel();
+    const std::string end = co_await ending(t);
+    happened(end);
+  });
+  EXPECT_EQ(happened.seen(), (lines{"group(runtime_error(in cleanup))", "cancelled_error"}));
+}
+
+TEST(TaskGroup, a_cancellation_that_was_under_way_at_entry_is_not_lost_to_an_error) {
+  journal happened;
+  testing::run([&]() -> coroutine<> {
+    const auto work = [&]() -> coroutine<> {
+      current_task().cancel();
+      const auto body = [](task_group& group) {
+        group.create_task(sleep(1h));
+        throw std::runtime_error("body");
+      };
+      const std::string end = co_await shape_of_end(async_with(task_group(), body));
+      happened(end);
+      co_await sleep(1h);
+    };
+    task<> t = create_task(work);
+    const std::string end = co_await ending(t);
+    happened(end);
+  });
+  EXPECT_EQ(happened.seen(), (lines{"group(runtime_error(body))", "cancelled_error"}));
+}
+
 // S94
 TEST(TaskGroup, no_repeated_cancellation_makes_it_leave_a_task_behind) {
   journal happened;

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: BSL-1.0
-"""Makes random scenarios: a seed gives the same one always.
+"""Makes random scenarios: a seed gives the same one always, for the same version of Python.
 
-What is left out, because the library differs there on purpose: docs/design/oracle.md.
+Before 3.13 there are no groups and no uncancel() in them, since their counts were wrong then; before 3.12 a gather takes
+only fresh tasks, since it did not end at once when all were done.
 """
 import random
+import sys
 
 
 class _Generator:
-    def __init__(self, seed):
+    def __init__(self, seed, version):
+        self.version = version
         self.random = random.Random(seed)
         self.number = 0
         self.budget = self.random.choice((8, 15, 25, 40))
@@ -44,6 +47,7 @@ class _Generator:
     def statement(self, depth):
         self.budget -= 1
         table = _SIMPLE if depth >= 5 or self.budget < 0 or self.random.random() < 0.45 else _NESTED
+        table = [(k, w) for k, w in table if self.version >= _SINCE.get(k, (3, 11))]
         kind = self.random.choices([k for k, _ in table], [w for _, w in table])[0]
         return [kind, self.name(), *getattr(self, "_" + kind, lambda _: [])(depth + 1)]
 
@@ -61,7 +65,8 @@ class _Generator:
     _shield = _join
 
     def _gather(self, depth):
-        return [self.random.randrange(2), *self.operands(depth)]
+        some = self.operands(depth)
+        return [self.random.randrange(2), *(o for o in some if self.version >= (3, 12) or o[0] == "do")]
 
     def _wait(self, depth):
         return [self.random.randrange(3), self.limit(), *self.operands(depth)]
@@ -90,7 +95,7 @@ class _Generator:
     _spawn_in = _spawn
 
     def _on_cancel(self, depth):
-        return [self.random.randrange(4), self.block(depth), self.block(depth, 2)]
+        return [self.random.randrange(4 if self.version >= (3, 13) else 3), self.block(depth), self.block(depth, 2)]
 
     def _on_error(self, depth):
         return [self.block(depth), self.block(depth, 2)]
@@ -133,9 +138,12 @@ _NESTED = [("gather", 10), ("wait", 7), ("as_completed", 5), ("wait_for", 8), ("
            ("on_error", 5), ("finally", 6), ("lock", 4), ("semaphore", 3)]
 
 
-def generate(seed):
-    """A program (tree.py). Its main task is number 0, and the driver cancels some."""
-    made = _Generator(seed)
+_SINCE = {"group": (3, 13), "spawn_in": (3, 13), "uncancel": (3, 13)}
+
+
+def generate(seed, version=sys.version_info[:2]):
+    """A program (tree.py). Its main task is number 0."""
+    made = _Generator(seed, version)
     main = made.block(0, longest=4)
     while made.budget > 0:
         main.append(made.statement(0))

@@ -143,6 +143,16 @@ def _in_line(task):
     return name in _LINES
 
 
+if sys.version_info < (3, 12):
+    async def _enter(scope, enter=asyncio.Timeout.__aenter__):
+        """The first releases of 3.11 do not know that a task may have been cancelled before the block (S108)."""
+        if asyncio.current_task().cancelling():
+            asyncio.get_running_loop().world.end_comparison()
+        return await enter(scope)
+
+    asyncio.Timeout.__aenter__ = _enter
+
+
 class Place:
     """Where a statement stands: the number of its task, and the innermost group and timeout around it."""
 
@@ -256,8 +266,9 @@ async def _wait_for(awaitable, limit):
         async with asyncio.timeout(limit):
             return await awaitable
     task = asyncio.ensure_future(awaitable)
-    if not task.done():
-        await asyncio.tasks._cancel_and_wait(task, asyncio.get_running_loop())
+    if task.done():
+        return task.result()
+    await asyncio.tasks._cancel_and_wait(task, asyncio.get_running_loop())
     try:
         return task.result()
     except asyncio.CancelledError as error:

@@ -47,7 +47,7 @@ class _Generator:
     def statement(self, depth):
         self.budget -= 1
         table = _SIMPLE if depth >= 5 or self.budget < 0 or self.random.random() < 0.45 else _NESTED
-        table = [(k, w) for k, w in table if self.version >= _SINCE.get(k, (3, 11))]
+        table = [(k, w) for k, w in table if is_known(k, self.version)]
         kind = self.random.choices([k for k, _ in table], [w for _, w in table])[0]
         return [kind, self.name(), *getattr(self, "_" + kind, lambda _: [])(depth + 1)]
 
@@ -139,6 +139,10 @@ _NESTED = [("gather", 10), ("wait", 7), ("as_completed", 5), ("wait_for", 8), ("
 
 
 _SINCE = {"group": (3, 13), "spawn_in": (3, 13), "uncancel": (3, 13)}
+
+
+def is_known(kind, version):
+    return version >= _SINCE.get(kind, (3, 11))
 
 
 def generate(seed, version=sys.version_info[:2]):

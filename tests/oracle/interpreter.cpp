@@ -33,17 +33,6 @@ std::vector<task<int>> operands(world& w, place at, const node& n) {
   return all;
 }
 
-template <class T>
-std::string listed(const std::vector<T>& values, std::string (*in_words)(const T&)) {
-  std::string all;
-  for (const T& v : values) all += (all.empty() ? "" : ", ") + in_words(v);
-  return "[" + all + "]";
-}
-std::string number_in_words(const int& n) { return text(n); }
-std::string outcome_in_words(const outcome<int>& o) {
-  return o.has_value() ? text(o.value()) : describe(o.exception());
-}
-
 // ---- waiting
 
 coroutine<> run_sleep(world& w, place, const node& n) {
@@ -81,16 +70,14 @@ coroutine<> run_gather(world& w, place at, const node& n) {
   if (some.empty()) co_return;
   if (n.at(1) != 0) {
     const std::vector<outcome<int>> got = co_await gather(return_exceptions, some);
-    w.log(n.id(), "got " + listed(got, &outcome_in_words));
+    w.log(n.id(), "got " + listed(got));
   } else {
     const std::vector<int> got = co_await gather(some);
-    w.log(n.id(), "got " + listed(got, &number_in_words));
+    w.log(n.id(), "got " + listed(got));
   }
 }
 
 coroutine<> run_wait(world& w, place at, const node& n) {
-  static constexpr return_when when[] = {return_when::all_completed, return_when::first_completed,
-                                         return_when::first_exception};
   const std::vector<task<int>> some = operands(w, at, n);
   w.log(n.id(), "waits for " + w.names(some));
   if (some.empty()) co_return;
@@ -148,15 +135,14 @@ coroutine<> run_timeout(world& w, place at, const node& n) {
 coroutine<> run_group(world& w, place at, const node& n) {
   w.log(n.id(), "opens");
   const auto body = [&](task_group& tasks) {
-    for (std::size_t i = 1; i < n.children.size(); ++i)
-      w.create_in(tasks, n.children[i].id(), body_of{&n.children[i]});
+    for (std::size_t i = 1; i < n.children.size(); ++i) w.create_in(tasks, n.children[i].id(), body_of{&n.children[i]});
     return run_block(w, at.inside(tasks), n.children[0]);
   };
   try {
     co_await async_with(task_group(), body);
   } catch (...) {
-    w.log(n.id(), "closes with " + describe(std::current_exception()) +
-                      " cancelling=" + text(current_task().cancelling()));
+    w.log(n.id(),
+          "closes with " + describe(std::current_exception()) + " cancelling=" + text(current_task().cancelling()));
     throw;
   }
   w.log(n.id(), "closes cancelling=" + text(current_task().cancelling()));
@@ -359,26 +345,48 @@ using awaited_statement = coroutine<> (*)(world&, place, const node&);
 using plain_statement = void (*)(world&, place, const node&);
 
 const std::map<std::string_view, awaited_statement> awaited{
-    {"sleep", run_sleep},           {"ticks", run_ticks},
-    {"join", run_join},             {"shield", run_shield},
-    {"gather", run_gather},         {"wait", run_wait},
-    {"as_completed", run_as_completed}, {"wait_for", run_wait_for},
-    {"wait_for_task", run_wait_for_task}, {"timeout", run_timeout},
-    {"group", run_group},           {"on_cancel", run_on_cancel},
-    {"on_error", run_on_error},     {"finally", run_finally},
-    {"lock", run_lock},             {"semaphore", run_semaphore},
-    {"put", run_put},               {"get", run_get},
-    {"join_queue", run_join_queue}, {"await_event", run_await_event},
-    {"await_change", run_await_change}, {"notify", run_notify},
+    {"sleep", run_sleep},
+    {"ticks", run_ticks},
+    {"join", run_join},
+    {"shield", run_shield},
+    {"gather", run_gather},
+    {"wait", run_wait},
+    {"as_completed", run_as_completed},
+    {"wait_for", run_wait_for},
+    {"wait_for_task", run_wait_for_task},
+    {"timeout", run_timeout},
+    {"group", run_group},
+    {"on_cancel", run_on_cancel},
+    {"on_error", run_on_error},
+    {"finally", run_finally},
+    {"lock", run_lock},
+    {"semaphore", run_semaphore},
+    {"put", run_put},
+    {"get", run_get},
+    {"join_queue", run_join_queue},
+    {"await_event", run_await_event},
+    {"await_change", run_await_change},
+    {"notify", run_notify},
     {"await_future", run_await_future},
 };
 const std::map<std::string_view, plain_statement> plain{
-    {"reschedule", do_reschedule}, {"spawn_in", do_spawn_in},     {"spawn", do_spawn},
-    {"put_nowait", do_put_nowait}, {"get_nowait", do_get_nowait}, {"task_done", do_task_done},
-    {"set", do_set},               {"clear", do_clear},           {"resolve", do_resolve},
-    {"cancel_future", do_cancel_future}, {"raise", do_raise},     {"cancel", do_cancel},
-    {"uncancel", do_uncancel},     {"count", do_count},           {"callback", do_callback},
-    {"soon", do_soon},             {"later", do_later},
+    {"reschedule", do_reschedule},
+    {"spawn_in", do_spawn_in},
+    {"spawn", do_spawn},
+    {"put_nowait", do_put_nowait},
+    {"get_nowait", do_get_nowait},
+    {"task_done", do_task_done},
+    {"set", do_set},
+    {"clear", do_clear},
+    {"resolve", do_resolve},
+    {"cancel_future", do_cancel_future},
+    {"raise", do_raise},
+    {"cancel", do_cancel},
+    {"uncancel", do_uncancel},
+    {"count", do_count},
+    {"callback", do_callback},
+    {"soon", do_soon},
+    {"later", do_later},
 };
 
 coroutine<> run_block(world& w, place at, const node& block) {

@@ -32,6 +32,19 @@ inline std::optional<timedelta> limit(int count) {
   return seconds(count);
 }
 
+inline constexpr return_when when[] = {return_when::all_completed, return_when::first_completed,
+                                       return_when::first_exception};
+
+inline std::string in_words(int value) { return text(value); }
+inline std::string in_words(const outcome<int>& o) { return o.has_value() ? text(o.value()) : describe(o.exception()); }
+/// The results of a gather.
+template <class T>
+std::string listed(const std::vector<T>& values) {
+  std::string all;
+  for (const T& v : values) all += (all.empty() ? "" : ", ") + in_words(v);
+  return "[" + all + "]";
+}
+
 class world {
  public:
   world() : start_(get_running_loop().time()) {
@@ -144,8 +157,7 @@ class world {
   }
   void report(const exception_context& context) {
     // S133: what becomes of the exception of a shielded task that nobody waits for has changed in 3.14.
-    if (context.message.find("shielded future") == std::string::npos)
-      log(0, "reported " + describe(context.exception));
+    if (context.message.find("shielded future") == std::string::npos) log(0, "reported " + describe(context.exception));
   }
 
   time_point start_;

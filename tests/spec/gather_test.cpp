@@ -252,6 +252,23 @@ TEST(Gather, a_cancelled_one_with_return_exceptions_waits_for_all_children_and_e
 }
 
 // S124
+TEST(Gather, that_is_cancelled_tells_the_message_of_its_own_request) {
+  testing::run([]() -> coroutine<> {
+    task<int> first = create_task(after(1h, 1));
+    task<int> last = create_task([]() -> coroutine<int> {
+      (void)co_await ending(sleep(1h));
+      co_return 2;
+    });
+    auto both = gather(return_exceptions, first, last);
+    co_await sleep(1s);
+    last.cancel("of a child");
+    co_await sleep(1s);
+    both.cancel("of the gather");
+    const std::string end = co_await ending(both);
+    EXPECT_EQ(end, "cancelled_error(of the gather)");
+  });
+}
+
 TEST(Gather, a_cancelled_one_whose_children_all_swallow_it_waits_for_them_and_ends_cancelled) {
   journal happened;
   testing::run([&]() -> coroutine<> {

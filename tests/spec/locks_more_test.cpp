@@ -353,6 +353,25 @@ TEST(Condition, wait_for_looks_again_after_each_notification) {
 }
 
 // S144
+TEST(Condition, a_cancelled_wait_that_was_not_notified_wakes_nobody) {
+  testing::run([]() -> coroutine<> {
+    condition changed;
+    const auto wait = [&]() -> coroutine<> {
+      auto guard = co_await changed.scoped();
+      co_await changed.wait();
+    };
+    task<> cancelled = create_task(wait);
+    task<> other = create_task(wait);
+    co_await settle();
+    cancelled.cancel();
+    co_await settle();
+    EXPECT_TRUE(cancelled.cancelled());
+    EXPECT_FALSE(other.done());
+    other.cancel();
+    co_await settle();
+  });
+}
+
 TEST(Condition, a_timeout_around_a_wait_inside_the_lock_is_safe) {
   testing::run([]() -> coroutine<> {
     condition c;

@@ -44,6 +44,7 @@ class Dev(unittest.TestCase):
     def test_an_option_that_no_verb_knows_is_one_clear_line(self):
         self.assert_misuse(dev("test", "-x"), "-x")
         self.assert_misuse(dev("asan", "--fast"), "--fast")
+        self.assert_misuse(dev("oracle", "--often"), "--often")
 
     def test_an_unknown_group_of_packages_is_one_clear_line(self):
         self.assert_misuse(dev("install-deps", "games"), "games")

@@ -51,8 +51,8 @@ template <class F, class E>
 concept body_for = std::invocable<std::remove_reference_t<F>&, E> || std::invocable<std::remove_reference_t<F>&>;
 
 template <class X, class F>
-concept scope_and_body = async_context_manager<std::remove_reference_t<X>> &&
-                         body_for<F, entered_t<std::remove_reference_t<X>>>;
+concept scope_and_body =
+    async_context_manager<std::remove_reference_t<X>> && body_for<F, entered_t<std::remove_reference_t<X>>>;
 
 template <class F, class E>
 decltype(auto) call_body(F& body, E&& entered) {
@@ -150,9 +150,11 @@ auto async_with(X&& manager, F&& body) {
   return detail::with<result, detail::held_t<X>, std::decay_t<F>>(std::forward<X>(manager), std::forward<F>(body));
 }
 
-#define ASYNCIO_BODY_SENTENCE \
-  "the body takes what its scope gives by reference, by its type or a base of it ([&](task_group& group) …), or nothing"
-#define ASYNCIO_MANAGER_SENTENCE "async_with takes a scope and a body: something with aenter() and aexit(), then a callable"
+#define ASYNCIO_BODY_SENTENCE                                                                                     \
+  "the body takes what its scope gives by reference, by its type or a base of it ([&](task_group& group) …), or " \
+  "nothing"
+#define ASYNCIO_MANAGER_SENTENCE \
+  "async_with takes a scope and a body: something with aenter() and aexit(), then a callable"
 
 template <class X, class F>
   requires(!detail::scope_and_body<X, F>)

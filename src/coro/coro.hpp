@@ -40,10 +40,8 @@ detail::shared_text message_of(const std::exception_ptr& cancelled) noexcept;
 /// Continues a waiting task from within an op of its own, without another turn.
 void continue_now(detail::coro_core* task) noexcept;
 
-/// What a queued op is to tasks: it continues one; it is what is left of a wait that was cancelled, and does nothing, but
-/// must go before its task's step, which destroys it; or it is something else: a callback, a completion.
-enum class step_kind : std::uint8_t { none, step, spent };
-step_kind kind_of_step(const detail::op* node) noexcept;
+/// Does this queued op continue a task? Else it is a callback, or a completion.
+bool is_step(const detail::op* node) noexcept;
 
 /// Is it a cancelled_error?
 bool is_cancellation(const std::exception_ptr& error) noexcept;

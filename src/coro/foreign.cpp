@@ -56,11 +56,13 @@ foreign_wait::foreign_wait() noexcept {
     me->cancelled_ = true;
     return true;
   };
-  done = [](op* self) noexcept {
-    auto* me = static_cast<foreign_wait*>(self);
-    me->task_->top = me->frame_;
-    coro::continue_now(me->task_);
-  };
+  done = &foreign_wait::go_on;
+}
+
+void foreign_wait::go_on(op* self) noexcept {
+  auto* me = static_cast<foreign_wait*>(self);
+  me->task_->top = me->frame_;
+  coro::continue_now(me->task_);
 }
 
 std::coroutine_handle<> foreign_wait::begin(std::coroutine_handle<> frame) {

@@ -311,11 +311,8 @@ void remember_request(detail::coro_core* task) noexcept {
   task->must_cancel = true;
 }
 
-step_kind kind_of_step(const detail::op* node) noexcept {
-  if (node->done == &detail::run_step) return step_kind::step;
-  const detail::parked* p = detail::parking::whose(node);
-  if (p == nullptr) return step_kind::none;
-  return p->where() == detail::parked::place::over ? step_kind::spent : step_kind::step;
+bool is_step(const detail::op* node) noexcept {
+  return node->done == &detail::run_step || detail::parking::continues(*node) || detail::foreign_wait::continues(*node);
 }
 
 void continue_now(detail::coro_core* task) noexcept {

@@ -26,7 +26,10 @@ using asyncio::detail::shared_text;
 class cancelled_run final : public watching_clock, public loop::arranger {
  public:
   cancelled_run(std::size_t point, inject_options options)
-      : left_(point), options_(options), message_(std::string("injected")) {
+      : watching_clock(run_options().deadlock_grace),
+        left_(point),
+        options_(options),
+        message_(std::string("injected")) {
     injection_.owner = this;
     injection_.done = [](op* self) noexcept { static_cast<injection*>(self)->owner->inject(); };
   }
@@ -49,6 +52,7 @@ class cancelled_run final : public watching_clock, public loop::arranger {
       cancel();
     }
     while (!main_.done()) loop->run_once();
+    loop->close();
     const std::exception_ptr error = main_.cancelled() ? nullptr : main_.exception();
     main_ = any_task();
     if (error != nullptr) std::rethrow_exception(error);

@@ -18,7 +18,6 @@ namespace {
 
 using asyncio::detail::op;
 using asyncio::detail::op_queue;
-using coro::step_kind;
 
 /// splitmix64: of the standard's generators none promises what its distributions make of it.
 class random_bits {
@@ -73,7 +72,7 @@ class ordered_clock final : public watching_clock, public loop::arranger {
     steps_.clear();
     for (op* at = batch.front(); at != nullptr; at = at->next) {
       nodes_.push_back(at);
-      if (coro::kind_of_step(at) != step_kind::step) continue;
+      if (!coro::is_step(at)) continue;
       steps_.push_back({at, static_cast<std::uint32_t>(steps_.size())});
     }
     return steps_.size();
@@ -85,16 +84,10 @@ class ordered_clock final : public watching_clock, public loop::arranger {
       std::swap(steps_[left - 1], steps_[random_.below(left)]);
   }
 
-  // What does nothing goes to the front: it may lie in the frame of a task whose step comes earlier now.
   void put_back(op_queue& batch) noexcept {
     while (batch.pop() != nullptr) {}
-    for (op* node : nodes_)
-      if (coro::kind_of_step(node) == step_kind::spent) batch.push(node);
     const step* next = steps_.data();
-    for (op* node : nodes_) {
-      const step_kind kind = coro::kind_of_step(node);
-      if (kind != step_kind::spent) batch.push(kind == step_kind::step ? next++->node : node);
-    }
+    for (op* node : nodes_) batch.push(coro::is_step(node) ? next++->node : node);
   }
 
   void note(std::uint32_t n) noexcept { fingerprint_ = random_bits::mix(fingerprint_ + n + 1); }

@@ -88,6 +88,16 @@ TEST(InjectPoints, lie_between_two_steps_of_the_same_turn) {
   EXPECT_EQ(thrown_by([&] { testing::inject_cancel(body); }), "invalid_state_error");
 }
 
+TEST(InjectCheck, a_body_that_waits_for_ever_once_it_is_cancelled_is_a_deadlock) {
+  const auto body = []() -> coroutine<> {
+    const std::string end = co_await ending(sleep(1s));
+    if (end != "done") co_await future<>();
+  };
+  log_watch log;
+  EXPECT_THROW(testing::inject_cancel(body), testing::deadlock_error);
+  EXPECT_EQ(log.taken(), (lines{"inject_cancel: failed when the body was cancelled at point 1"}));
+}
+
 TEST(InjectVariants, twice_reaches_the_cleanup) {
   int half_cleaned = 0;
   const auto check = [&] {

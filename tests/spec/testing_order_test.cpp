@@ -238,6 +238,26 @@ TEST(ForEachOrder, finds_a_bug_that_only_some_orders_show_and_names_the_seed) {
               "runtime_error(no configuration yet)");
 }
 
+TEST(ForEachOrder, finds_a_wake_up_that_only_some_orders_lose) {
+  const auto body = []() -> coroutine<> {
+    asyncio::condition changed;
+    const auto wait = [&]() -> coroutine<> {
+      auto hold = co_await changed.scoped();
+      co_await changed.wait();  // without a look at what it waits for
+    };
+    const auto notify = [&]() -> coroutine<> {
+      auto hold = co_await changed.scoped();
+      changed.notify_all();
+    };
+    co_await gather(wait(), notify());
+  };
+  testing::run(body);
+  log_watch log;
+  EXPECT_THROW(testing::for_each_order(1000, body), testing::deadlock_error);
+  const lines said = log.taken();
+  EXPECT_TRUE(!said.empty() && contains(said.back(), "{.seed = "));
+}
+
 TEST(ForEachOrder, begins_with_first_come_first_served) {
   std::string said;
   lines orders;

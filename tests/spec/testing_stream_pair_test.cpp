@@ -37,7 +37,7 @@ TEST(StreamPair, carries_bytes_both_ways) {
 
 TEST(StreamPair, has_no_descriptor_and_no_address) {
   testing::run([]() -> coroutine<> {
-    const std::size_t before = testing::ledger::now().descriptors;
+    const auto before = testing::ledger::now().descriptors;
     auto [a, b] = testing::stream_pair();
     EXPECT_EQ(testing::ledger::now().descriptors, before);
     EXPECT_EQ(a.writer.fileno(), -1);
@@ -268,7 +268,9 @@ TEST(StreamPair, a_peer_that_answers_early_and_closes_is_heard_first) {
 TEST(StreamPair, a_reader_keeps_to_its_limit) {
   testing::run([]() -> coroutine<> {
     auto [a, b] = testing::stream_pair({.limit = 16});
-    a.writer.write(std::string(100, 'x') + "\n");
+    const std::string long_line(100, 'x');
+    a.writer.write(long_line);
+    a.writer.write("\n");
     co_await a.writer.drain();
     const std::string end = co_await ending(b.reader.readuntil("\n"));
     EXPECT_EQ(end, "runtime_error(Separator is found, but chunk is longer than limit)");
@@ -311,6 +313,15 @@ TEST(StreamPair, a_handler_of_a_server_is_tested_without_a_server) {
     EXPECT_EQ(answers, "> a\n> b\n");
     co_await serving;
   });
+}
+
+TEST(StreamPair, two_ends_that_wait_for_each_other_are_a_deadlock) {
+  EXPECT_THROW(testing::run([]() -> coroutine<> {
+                 auto [a, b] = testing::stream_pair();
+                 auto &one = a.reader, &other = b.reader;
+                 co_await gather(one.readline(), other.readline());
+               }),
+               testing::deadlock_error);
 }
 
 // Whatever is cancelled, and when: what was read is what was written, without a hole.

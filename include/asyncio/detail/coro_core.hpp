@@ -69,8 +69,8 @@ struct coro_core : future_core, op, task_links {
   bool must_cancel = false;
   bool late_cancel = false;   ///< must_cancel came when a result was there already
   bool cancel_taken = false;  ///< must_cancel was, by the wait: the task is about to throw it
-  bool listed = false;       ///< see list_task()
-  bool wrapper = false;      ///< only calls and awaits another coroutine, whose origin it has taken for its own
+  bool listed = false;        ///< see list_task()
+  bool wrapper = false;       ///< only calls and awaits another coroutine, whose origin it has taken for its own
   std::uint32_t cancel_requests = 0;
   void* top;  ///< the innermost frame: it runs, or the next step resumes it
   std::uint64_t number;

@@ -48,9 +48,12 @@ class foreign_wait : public wait_base, public op {
   bool cancelled_while_it_ran();
   void throw_if_never_begun();
   coro_core* task() const noexcept { return task_; }
+  /// Is this the op of such a wait?
+  static bool continues(const op& node) noexcept { return node.done == &foreign_wait::go_on; }
 
  private:
   friend struct bridge_end;
+  static void go_on(op* self) noexcept;
   void arrive(bool abandoned) noexcept;
 
   void* frame_ = nullptr;

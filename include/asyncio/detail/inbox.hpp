@@ -166,7 +166,7 @@ class inbox {
   atomic_cell<bool> sleeping_{false};
   /// Of each kind; written without RMW by the owner while there is one.
   user_count users_[4]{0, 0, 0, 0};
-  user_count all_users_{0};  // their sum, once there is no owner
+  user_count all_users_{0};      // their sum, once there is no owner
   atomic_cell<int> posting_{0};  // threads inside post(): the destructor waits for them
   int wake_fd_;
   void (*wake_)(int) noexcept;

@@ -83,10 +83,8 @@ class parking {
   void call_all() noexcept {
     while (call_first()) {}
   }
-  /// The one whose op this is, if it is somebody's who was called.
-  static const parked* whose(const op* node) noexcept {
-    return node->done == &parking::run_called ? static_cast<const parked*>(node) : nullptr;
-  }
+  /// Is this the op of somebody who was called?
+  static bool continues(const op& node) noexcept { return node.done == &parking::run_called; }
 
  private:
   friend class parked;

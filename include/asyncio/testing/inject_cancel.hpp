@@ -29,8 +29,8 @@ inline void check_nothing() noexcept {}
 /// to be done in the same turn. Each time it must end, and leave nothing behind; then `check` is called, which throws when
 /// something else that must hold does not.
 /// Returns how many times it was cancelled.
-/// Errors: what the body threw other than its cancellation, what `check` threw, std::logic_error for what is left over;
-/// before that, a line in the log says at which point.   Thread: any in which no loop runs.
+/// Errors: what the body threw other than its cancellation, what `check` threw, std::logic_error for what is left over,
+/// deadlock_error when nothing can wake a task; before that, a line in the log says at which point.   Thread: any in which no loop runs.
 template <class F, class C>
   requires asyncio::detail::async_callable<F&> && std::invocable<C&>
 std::size_t inject_cancel(F&& body, C&& check, inject_options options = {}) {

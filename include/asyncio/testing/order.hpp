@@ -15,7 +15,7 @@ std::size_t each_order(std::size_t orders, body_ref body);
 /// first run, then as run(body, {.seed = 1}), {.seed = 2} … do. Each run has a virtual clock of its own, and may leave
 /// nothing behind. The body is called anew for each; what it returns is dropped.
 /// Returns how many of the orders differed: 1 says that the body has no two tasks that are ready in the same turn.
-/// Errors: what a run threw, std::logic_error for what it left over; before that, a line in the log names the seed.
+/// Errors: what a run threw, std::logic_error for what it left over, deadlock_error; before that, a line in the log names the seed.
 /// Thread: any in which no loop runs.
 template <class F>
   requires asyncio::detail::async_callable<F&>

@@ -136,7 +136,7 @@ bool is_internal(const std::source_location& function) {
 }
 
 std::string public_name(const std::source_location& function) {
-  const std::string full = function_name(function);
+  std::string full = function_name(function);
   if (!is_internal(function)) return full;
   const std::string plain = without_template_arguments(full);
   std::string_view name = plain;

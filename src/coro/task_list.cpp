@@ -27,11 +27,11 @@ struct outside_memory {
   template <class U>
   outside_memory(const outside_memory<U>&) noexcept {}
   T* allocate(std::size_t n) {
-    void* memory = std::malloc(n * sizeof(T));
+    void* memory = std::calloc(n, sizeof(T));  // NOLINT(bugprone-sizeof-expression): T may be a pointer
     if (memory == nullptr) throw std::bad_alloc();
     return static_cast<T*>(memory);
   }
-  void deallocate(T* memory, std::size_t) noexcept { std::free(memory); }
+  void deallocate(T* memory, std::size_t) noexcept { std::free(static_cast<void*>(memory)); }
   friend bool operator==(outside_memory, outside_memory) noexcept { return true; }
 };
 

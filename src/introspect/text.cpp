@@ -52,7 +52,7 @@ struct level_to_write {
 }  // namespace
 
 std::string frame_call_graph_entry::text() const {
-  const std::string name = (is_coroutine_ ? "in async " : "in ") + function_name() + "()";
+  std::string name = (is_coroutine_ ? "in async " : "in ") + function_name() + "()";
   if (line() == 0) return name;
   return "File '" + std::string(file_name()) + "', line " + std::to_string(line()) + ", " + name;
 }

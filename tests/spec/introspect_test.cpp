@@ -2,7 +2,6 @@
 // Looking inside: S243 … S246, and what Python's test_asyncio/test_graph.py asks.
 #include "spec/spec.hpp"
 
-#include <optional>
 #include <sstream>
 
 namespace asyncio::spec {
@@ -357,7 +356,7 @@ TEST(CallGraph, long_chains_of_tasks_and_of_coroutines_are_captured_and_their_te
 }
 
 TEST(CallGraph, a_graph_outlives_its_tasks_and_their_loop) {
-  std::optional<call_graph> graph;
+  call_graph graph;
   testing::run(
       [&]() -> coroutine<> {
         task<> t = create_task(middle(), {.name = "t"});
@@ -365,8 +364,8 @@ TEST(CallGraph, a_graph_outlives_its_tasks_and_their_loop) {
         graph = capture_call_graph(t);
       },
       {.allow_leaks = true});
-  EXPECT_EQ(graph->future().get_name(), "t");
-  EXPECT_EQ(shape(*graph), "t[leaf middle]");
+  EXPECT_EQ(graph.future().get_name(), "t");
+  EXPECT_EQ(shape(graph), "t[leaf middle]");
 }
 
 }  // namespace

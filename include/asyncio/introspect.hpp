@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
-#include <asyncio/detail/smart_pointers.hpp>
+#include <asyncio/detail/context_core.hpp>
 #include <asyncio/task.hpp>
 
 #include <cstddef>
@@ -52,16 +52,19 @@ class call_graph {
     std::vector<frame_call_graph_entry> call_stack;
     std::vector<std::size_t> awaited_by;
   };
-  /// All that a capture has met, each once.
-  using nodes = std::vector<node>;
+  /// All that a capture has met, each once; shared by the graphs that are made of it.
+  struct nodes : detail::counted {
+    nodes() noexcept : counted([](detail::counted* self) noexcept { delete static_cast<nodes*>(self); }) {}
+    std::vector<node> all;
+  };
 
   /// Nothing: `if (graph)` is false.
   call_graph() noexcept = default;
-  call_graph(std::shared_ptr<const nodes> all, std::size_t place) noexcept : all_(std::move(all)), place_(place) {}
-  explicit operator bool() const noexcept { return all_ != nullptr; }
+  call_graph(detail::counted_ptr<nodes> all, std::size_t place) noexcept : all_(std::move(all)), place_(place) {}
+  explicit operator bool() const noexcept { return static_cast<bool>(all_); }
 
   /// The task or future; empty in an empty graph.
-  any_task future() const { return all_ != nullptr ? here().future : any_task(); }
+  any_task future() const { return all_ ? here().future : any_task(); }
   /// Its coroutines, the innermost first. None of a future, or when it is done.
   const std::vector<frame_call_graph_entry>& call_stack() const& noexcept;
   /// A temporary graph gives a copy, for `for (auto& entry : t.get_stack().call_stack())`.
@@ -75,8 +78,8 @@ class call_graph {
   std::string to_string() const;
 
  private:
-  const node& here() const noexcept { return (*all_)[place_]; }
-  std::shared_ptr<const nodes> all_;
+  const node& here() const noexcept { return all_->all[place_]; }
+  detail::counted_ptr<nodes> all_;
   std::size_t place_ = 0;
 };
 

@@ -36,6 +36,8 @@ context_cell* current_cell() noexcept {
 }
 
 context_cell& make_current_cell() {
+  callback_context* const callback = here.callback;
+  if (callback != nullptr && callback->has_no_context()) callback->enter(current_values());
   if (context_cell* cell = current_cell()) return *cell;
   counted_thing& place = here.task == nullptr ? of_thread : extra_of(here.task).context;
   place = new_cell({});
@@ -116,7 +118,6 @@ context_entry::~context_entry() {
 
 void callback_context::enter(const counted_thing& values) {
   own_ = new_cell(values);
-  outer_ = here.context;
   outer_task_ = here.context_task;
   here.context = cell_in(own_);
   here.context_task = here.task;

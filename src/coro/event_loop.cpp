@@ -273,6 +273,7 @@ void event_loop::call_exception_handler(const exception_context& context) {
 void coro::tell_exception_handler(event_loop& loop, const exception_context& context) noexcept {
   const exception_handler handler = loop.state().handler;  // it may replace itself
   if (!handler) return loop.default_exception_handler(context);
+  const detail::callback_context callback;
   const handler_context inside(context.task ? context.task.raw_core().get() : nullptr);
   try {
     handler(loop, context);

@@ -61,26 +61,27 @@ enum class depth { all, first_alone };
 // Breadth first, without recursion: chains may be as long as they like, and rings end at what was met before.
 call_graph capture(future_core* first, call_graph_options options, const std::source_location* where,
                    depth how_deep = depth::all) {
-  auto all = std::make_shared<call_graph::nodes>();
+  detail::counted_ptr<call_graph::nodes> graph(new call_graph::nodes);
+  std::vector<call_graph::node>& all = graph->all;
   std::unordered_map<const future_core*, std::size_t> places;
   const auto place_of_core = [&](future_core* core) {
-    const auto [at, fresh] = places.emplace(core, all->size());
+    const auto [at, fresh] = places.emplace(core, all.size());
     if (fresh) {
       const bool shown = how_deep == depth::all || core == first;
-      all->push_back(
+      all.push_back(
           {any_task::from_core(detail::core_ref<>::share(core)), shown ? stack_of(core, options, where) : stack(), {}});
     }
     return at->second;
   };
   place_of_core(first);
-  for (std::size_t i = 0; i < all->size(); ++i) {
-    const future_core* core = (*all)[i].future.raw_core().get();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const future_core* core = all[i].future.raw_core().get();
     std::vector<std::size_t> awaited_by;
     for (future_core* waits : coro::waiting_for(core)) awaited_by.push_back(place_of_core(waits));
-    (*all)[i].awaited_by = std::move(awaited_by);
+    all[i].awaited_by = std::move(awaited_by);
     if (how_deep == depth::first_alone) break;
   }
-  return call_graph(std::move(all), 0);
+  return call_graph(std::move(graph), 0);
 }
 
 future_core* checked(const any_task& future) {
@@ -102,12 +103,12 @@ std::uint_least32_t frame_call_graph_entry::line() const noexcept {
 
 const std::vector<frame_call_graph_entry>& call_graph::call_stack() const& noexcept {
   static const std::vector<frame_call_graph_entry> none;
-  return all_ != nullptr ? here().call_stack : none;
+  return all_ ? here().call_stack : none;
 }
 
 std::vector<call_graph> call_graph::awaited_by() const {
   std::vector<call_graph> graphs;
-  if (all_ == nullptr) return graphs;
+  if (!all_) return graphs;
   graphs.reserve(here().awaited_by.size());
   for (const std::size_t place : here().awaited_by) graphs.emplace_back(all_, place);
   return graphs;

@@ -227,6 +227,30 @@ TEST(ContextVar, another_at_the_same_place_does_not_see_its_predecessors_value) 
   EXPECT_EQ(place->get(), 0);
 }
 
+// In a process that has set no variable yet: ctest runs each test in one of its own.
+TEST(ContextVar, the_first_set_of_all_in_a_callback_ends_with_it) {
+  auto loop = new_event_loop();
+  context_var<int> v("v", 0);
+  lines seen;
+  const auto look = [&] { seen.push_back(std::to_string(v.get())); };
+  loop->call_soon([&] {
+    v.set(1);
+    look();
+    loop->call_soon(look);  // inherits it
+  });
+  loop->call_soon(look);
+  future<> done(*loop);
+  done.add_done_callback([&](const future<>&) {
+    v.set(2);
+    look();
+  });
+  done.set_result();
+  loop->call_soon([&] { loop->call_soon([&] { loop->stop(); }); });
+  loop->run_forever();
+  EXPECT_EQ(seen, (lines{"1", "0", "2", "1"}));
+  EXPECT_EQ(v.get(), 0);
+}
+
 TEST(ContextVar, async_generators_run_in_their_callers_context) {
   testing::run([]() -> coroutine<> {
     const auto make = []() -> async_generator<int> {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
-#include <asyncio/detail/atomic.hpp>
+#include <asyncio/detail/inbox.hpp>
 
 #include <cstdint>
 #include <string>
@@ -87,25 +87,32 @@ inline counted_thing values_for_later() {
 }
 
 /// For as long as it lives, what runs here has a context of its own, with these values (of values_for_later()) at first.
+/// While no variable was ever set it enters none; the first set() makes it.
 class callback_context {
  public:
-  explicit callback_context(const counted_thing& values) {
+  explicit callback_context(const counted_thing& values) : callback_context() {
     if (contexts_in_use.load(order::relaxed)) [[unlikely]]
       enter(values);
   }
+  /// Stays in the present context; a set() where there is none makes one, which ends with this.
+  callback_context() noexcept : outer_(here.context), outer_callback_(here.callback) { here.callback = this; }
   callback_context(const callback_context&) = delete;
   callback_context& operator=(const callback_context&) = delete;
   ~callback_context() {
+    here.callback = outer_callback_;
     if (own_) [[unlikely]]
       leave();
   }
+  /// No task runs in it, and no context has been entered.
+  bool has_no_context() const noexcept { return here.task == nullptr && here.context == outer_; }
+  void enter(const counted_thing& values);
 
  private:
-  void enter(const counted_thing& values);
   void leave() noexcept;
   counted_thing own_;
-  context_cell* outer_ = nullptr;
+  context_cell* outer_;
   coro_core* outer_task_ = nullptr;
+  callback_context* outer_callback_;
 };
 
 std::uint64_t new_context_id() noexcept;

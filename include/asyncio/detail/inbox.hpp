@@ -8,6 +8,7 @@
 
 namespace asyncio::detail {
 
+class callback_context;
 class loop_core;
 struct context_cell;
 struct coro_core;
@@ -15,14 +16,15 @@ struct future_core;
 
 /// What the library knows about the running thread. One load each; zero outside a loop.
 struct thread_state {
-  loop_core* loop = nullptr;          ///< the loop that runs in this thread
-  coro_core* task = nullptr;          ///< the task whose step runs now
-  void* next_frame = nullptr;         ///< the coroutine frame that the running step continues with
-  std::uint64_t loop_number = 0;      ///< of that loop: see inbox::number()
-  int thread = 0;                     ///< the system's number of this thread; 0 until a loop was made or run here
-  std::int32_t budget = 0;            ///< how many more awaits the running step may make without suspending
-  context_cell* context = nullptr;    ///< what a callback, or context::run(), has entered
-  coro_core* context_task = nullptr;  ///< `task` then
+  loop_core* loop = nullptr;             ///< the loop that runs in this thread
+  coro_core* task = nullptr;             ///< the task whose step runs now
+  void* next_frame = nullptr;            ///< the coroutine frame that the running step continues with
+  std::uint64_t loop_number = 0;         ///< of that loop: see inbox::number()
+  int thread = 0;                        ///< the system's number of this thread; 0 until a loop was made or run here
+  std::int32_t budget = 0;               ///< how many more awaits the running step may make without suspending
+  context_cell* context = nullptr;       ///< what a callback, or context::run(), has entered
+  coro_core* context_task = nullptr;     ///< `task` then
+  callback_context* callback = nullptr;  ///< the innermost callback
 };
 
 // GCC's -fsanitize=null takes the address of an initial-exec variable for null.

@@ -4,7 +4,6 @@
 #include <asyncio/coroutine.hpp>
 
 #include <concepts>
-#include <memory>
 #include <type_traits>
 #include <utility>
 
@@ -21,7 +20,7 @@ class callable_ref {
  public:
   template <class F>
   explicit callable_ref(F& function) noexcept
-      : function_(const_cast<void*>(reinterpret_cast<const void*>(std::addressof(function)))),
+      : function_(const_cast<void*>(reinterpret_cast<const void*>(__builtin_addressof(function)))),
         call_([](void* f) -> R { return call(*reinterpret_cast<F*>(f)); }) {}
 
   R operator()() const { return call_(function_); }

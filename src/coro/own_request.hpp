@@ -9,7 +9,8 @@ namespace asyncio::coro {
 class own_request {
  public:
   /// The scope is entered.
-  explicit own_request(detail::coro_core* task) noexcept : task_(task), at_entry_(task->cancel_requests) {}
+  explicit own_request(detail::coro_core* task) noexcept
+      : task_(task), at_entry_(task->cancel_requests), under_way_at_entry_(task->must_cancel) {}
 
   bool made() const noexcept { return made_; }
   void make() noexcept {
@@ -28,8 +29,11 @@ class own_request {
   /// Has somebody requested cancellation since the scope was entered? (Once ours is taken back.)
   bool others_request() const noexcept { return task_->cancel_requests > at_entry_; }
 
-  /// A request of somebody else, which the scope has swallowed, reaches the task at its next suspension.
-  void deliver_again() noexcept { task_->must_cancel = true; }
+  /// A request of somebody else that came while the scope was there, or was under way when it was entered, reaches the
+  /// task at its next suspension, delivered or not. (Once ours is taken back.)
+  void deliver_others_again() noexcept {
+    if (others_request() || (under_way_at_entry_ && task_->cancel_requests > 0)) task_->must_cancel = true;
+  }
   /// A request of somebody else leaves the scope now: it is not delivered again.
   void delivered() noexcept { task_->must_cancel = task_->late_cancel = false; }
 
@@ -38,6 +42,7 @@ class own_request {
  private:
   detail::coro_core* task_;
   std::uint32_t at_entry_;
+  bool under_way_at_entry_;
   bool made_ = false;
   bool others_undelivered_ = false;
 };

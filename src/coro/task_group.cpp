@@ -21,7 +21,7 @@
 //   1. keyboard_interrupt of the body or a child, bare.
 //   2. generator_exit of the body, bare, when no child has failed: what closes the generator around it is no failure.
 //   3. exception_group of everything that children and body threw, other than cancellations. A cancellation from
-//      outside that the block has swallowed is delivered again, at the task's next suspension.
+//      outside is delivered again, at the task's next suspension.
 //   4. cancelled_error, when somebody else than this group cancelled: the body ended by it, or the wait for the children.
 //   5. Nothing: also when the group cancelled itself.
 //
@@ -192,8 +192,10 @@ void group_state::abort() noexcept {
   } while (child != children_);
 }
 
+// A task that waits at the end of the block goes round once, as it does in CPython, which cancels it here too.
 void group_state::end_body() noexcept {
-  if (!leaving_) request_.make();
+  if (!leaving_) return request_.make();
+  if (wait_ != nullptr) wait_->wake();
 }
 
 void group_state::cancel() noexcept {
@@ -225,7 +227,7 @@ coroutine<bool> group_state::leave(std::exception_ptr error) {
   const bool others = cancelled_ && (!ours || request_.others_request());
   std::vector<std::exception_ptr> errors = failures(failed ? error : nullptr);
   if (!errors.empty()) {
-    if (request_.others_request() || (others && request_.task()->cancel_requests > 0)) request_.deliver_again();
+    request_.deliver_others_again();
     if (failed_ == nullptr && coro::is_generator_exit(error)) co_return false;
     throw exception_group("unhandled errors in a task_group", std::move(errors));
   }

@@ -267,6 +267,50 @@ TEST(TaskGroup, a_cancellation_that_was_under_way_at_entry_is_not_lost_to_an_err
   EXPECT_EQ(happened.seen(), (lines{"group(runtime_error(body))", "cancelled_error"}));
 }
 
+TEST(TaskGroup, a_cancellation_that_was_under_way_at_entry_and_is_swallowed_is_not_lost_to_an_error_either) {
+  journal happened;
+  testing::run([&]() -> coroutine<> {
+    const auto work = [&]() -> coroutine<> {
+      current_task().cancel();
+      const auto body = []() -> coroutine<> {
+        (void)co_await ending(sleep(1h));
+        throw std::runtime_error("body");
+      };
+      const std::string end = co_await shape_of_end(async_with(task_group(), body));
+      happened(end);
+      co_await sleep(1h);
+    };
+    task<> t = create_task(work);
+    const std::string end = co_await ending(t);
+    happened(end);
+  });
+  EXPECT_EQ(happened.seen(), (lines{"group(runtime_error(body))", "cancelled_error"}));
+}
+
+TEST(TaskGroup, that_waits_at_its_end_goes_round_when_a_task_fails) {
+  journal happened;
+  testing::run([&]() -> coroutine<> {
+    const auto other = [&]() -> coroutine<> {
+      co_await sleep(0s);
+      happened("other");
+    };
+    const auto work = [&]() -> coroutine<> {
+      const auto body = [&](task_group& group) {
+        group.create_task(fail_after(0s, "x"));
+        group.create_task([&]() -> coroutine<> {
+          co_await sleep(0s);
+          create_task(other);
+        });
+      };
+      const std::string end = co_await shape_of_end(async_with(task_group(), body));
+      happened(end);
+    };
+    co_await create_task(work);
+    co_await settle();
+  });
+  EXPECT_EQ(happened.seen(), (lines{"group(runtime_error(x))", "other"}));
+}
+
 // S94
 TEST(TaskGroup, no_repeated_cancellation_makes_it_leave_a_task_behind) {
   journal happened;

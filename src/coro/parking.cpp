@@ -78,6 +78,10 @@ void parking::run_called(op* self) noexcept {
   auto* p = static_cast<parked*>(self);
   if (p->place_ == parked::place::leaving) {
     p->place_ = parked::place::over;
+    if (parking* lot = p->lot_) {
+      lot->called_.remove(*p);
+      lot->called_in_vain_(*p);
+    }
     return coro::continue_now(p->task_);
   }
   parking& lot = *p->lot_;
@@ -91,31 +95,41 @@ void parking::run_called(op* self) noexcept {
   coro::continue_now(p->task_);
 }
 
-// Who was called goes on where its op stands in the queue, as it would have without the cancellation.
-void parking::end_early(parked& p) noexcept {
-  const bool was_called = p.place_ == parked::place::called;
-  line_of(p).remove(p);
+void parking::end_waiting(parked& p) noexcept {
+  waiting_.remove(p);
+  p.place_ = parked::place::over;
   p.cancelled_ = true;
-  p.place_ = was_called ? parked::place::leaving : parked::place::over;
-  if (!was_called) return p.task_->wake();
+  p.task_->wake();
+}
+
+// Goes on where its op stands in the queue, as it would have done anyway, and stands in line until then.
+void parking::end_called(parked& p) noexcept {
+  p.place_ = parked::place::leaving;
+  p.cancelled_ = true;
   p.task_->waiting = nullptr;
   p.task_->scheduled = true;
 }
 
 bool parking::cancel_parked(wait_base* self) noexcept {
   auto* p = static_cast<parked*>(self);
-  parking& lot = *p->lot_;
-  lot.end_early(*p);
-  if (p->place_ == parked::place::leaving) lot.called_in_vain_(*p);
+  if (p->place_ == parked::place::called)
+    p->lot_->end_called(*p);
+  else
+    p->lot_->end_waiting(*p);
   return true;
 }
 
 void parking::abandon() noexcept {
-  for (line* l : {&called_, &waiting_}) {
-    while (parked* p = l->first) {
-      p->abandoned_ = true;
-      end_early(*p);
-    }
+  while (parked* p = called_.first) {
+    called_.remove(*p);
+    p->lot_ = nullptr;
+    if (p->place_ == parked::place::leaving) continue;
+    p->abandoned_ = true;
+    end_called(*p);
+  }
+  while (parked* p = waiting_.first) {
+    p->abandoned_ = true;
+    end_waiting(*p);
   }
 }
 
@@ -127,7 +141,7 @@ void parked::throw_ended_early() {
 // A frame that is destroyed while it waits: only a loop that is closed around a task that will not end does that.
 parked::~parked() {
   if (place_ == place::idle || place_ == place::over) return;
-  if (place_ != place::leaving) lot_->line_of(*this).remove(*this);
+  if (lot_ != nullptr) (place_ == place::waiting ? lot_->waiting_ : lot_->called_).remove(*this);
   if (place_ != place::waiting) loop::loop::of(*task_->loop()).unpost(this);
 }
 

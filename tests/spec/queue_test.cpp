@@ -184,6 +184,25 @@ TEST(Queue, a_cancelled_get_that_had_been_called_keeps_its_turn) {
   EXPECT_EQ(happened.seen(), (lines{"get cancelled_error", "queued after it was called"}));
 }
 
+TEST(Queue, a_cancelled_get_that_had_been_called_calls_the_next_one_when_its_turn_comes) {
+  journal happened;
+  testing::run([&]() -> coroutine<> {
+    queue<int> q;
+    const auto get = [&](std::string name) -> coroutine<> {
+      const std::string end = co_await ending(q.get());
+      happened(name + " " + end);
+    };
+    task<> first = create_task(get, "first");
+    task<> second = create_task(get, "second");
+    co_await sleep(0s);
+    q.put_nowait(1);
+    first.cancel();
+    get_running_loop().call_soon([&] { happened("queued after the cancellation"); });
+    co_await second;
+  });
+  EXPECT_EQ(happened.seen(), (lines{"first cancelled_error", "queued after the cancellation", "second 1"}));
+}
+
 TEST(Queue, a_cancelled_put_puts_nothing_and_passes_its_place_on) {
   testing::run([]() -> coroutine<> {
     queue<int> q(1);

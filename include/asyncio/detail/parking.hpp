@@ -17,7 +17,7 @@ class parking;
 ///
 /// Being called takes a turn: the op goes through the ready queue, and when it runs, `collect` takes what is waited for
 /// and the task goes on at once; or somebody else took it meanwhile, and the task stays where it was in line. So a task
-/// holds nothing before it runs, and a cancellation that comes in between loses nothing: the next one is called.
+/// holds nothing before it runs, and a cancellation that comes in between loses nothing: then the next one is called.
 class parked : public wait_base, public op {
  public:
   enum class place : std::uint8_t { idle, waiting, called, leaving, over };
@@ -95,13 +95,14 @@ class parking {
     void remove(parked& p) noexcept;
   };
 
-  void end_early(parked& p) noexcept;
+  void end_waiting(parked& p) noexcept;
+  void end_called(parked& p) noexcept;
   void abandon() noexcept;
   static bool cancel_parked(wait_base* self) noexcept;
   static void run_called(op* self) noexcept;
-  line& line_of(const parked& p) noexcept { return p.place_ == parked::place::called ? called_ : waiting_; }
 
-  line waiting_, called_;
+  line waiting_;
+  line called_;  ///< and leaving
   collector collect_ = nullptr;
   void (*called_in_vain_)(parked&) noexcept = nullptr;
   loop_bond* home_;

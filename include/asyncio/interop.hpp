@@ -40,7 +40,9 @@ class guest_call : public op {
  protected:
   /// Runs `step` in the loop. Errors: std::runtime_error when it is closed.  Thread: any.
   void send(void (*step)(op*) noexcept);
+  /// Null once it is closed.
   loop_core* loop() const noexcept { return home_->loop(); }
+  [[noreturn]] static void throw_closed();
   void* caller_ = nullptr;
   std::exception_ptr error_;
 
@@ -75,6 +77,7 @@ class [[nodiscard("it must be awaited")]] awaitable_on : public guest_call {
     end at_end(this);
     error_ = std::make_exception_ptr(cancelled_error());  // unless it runs
     try {
+      if (loop() == nullptr) throw_closed();
       start(loop(), run(*this, std::move(at_end)));
     } catch (...) {
       error_ = std::current_exception();

@@ -116,20 +116,27 @@ void guest_call::send(void (*step)(op*) noexcept) {
   done = step;
   const bool here = home_->owned_here();
   if (here && !home_->loop()->closing()) return home_->loop()->post(this);
-  if (here || !home_->post(this)) throw std::runtime_error("as_awaitable_on(): the event loop is closed");
+  if (here || !home_->post(this)) throw_closed();
 }
 
+void guest_call::throw_closed() { throw std::runtime_error("as_awaitable_on(): the event loop is closed"); }
+
+// What was sent to a loop that closes is run when its door is shut already: then nothing can be posted any more.
 void guest_call::resume_caller() noexcept {
   done = [](op* self) noexcept {
-    const auto caller = std::coroutine_handle<>::from_address(static_cast<guest_call*>(self)->caller_);
-    event_loop* const loop = static_cast<guest_call*>(self)->home_->loop()->face();
+    const auto* call = static_cast<guest_call*>(self);
+    loop_core* const loop = call->loop();
     try {
-      caller.resume();
+      std::coroutine_handle<>::from_address(call->caller_).resume();
     } catch (...) {
-      coro::report(loop, "exception in a coroutine that was resumed by as_awaitable_on()", std::current_exception());
+      coro::report(loop != nullptr ? loop->face() : nullptr,
+                   "exception in a coroutine that was resumed by as_awaitable_on()", std::current_exception());
     }
   };
-  home_->loop()->post(this);
+  if (loop() != nullptr)
+    loop()->post(this);
+  else
+    done(this);
 }
 
 }  // namespace asyncio::detail

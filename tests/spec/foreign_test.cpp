@@ -462,6 +462,21 @@ TEST(as_awaitable_on, a_closed_loop_is_an_error) {
   EXPECT_EQ(got, "as_awaitable_on(): the event loop is closed");
 }
 
+TEST(as_awaitable_on, a_loop_that_closes_before_it_began_resumes_theirs_with_an_error) {
+  for (const bool from_a_thread : {false, true}) {
+    auto loop = new_event_loop();
+    std::string got;
+    const auto call = [&] { call_ours(*loop, "never", [&got](std::string text) { got = text; }); };
+    if (from_a_thread)
+      std::thread(call).join();
+    else
+      call();
+    EXPECT_EQ(got, "");
+    loop->close();
+    EXPECT_EQ(got, "as_awaitable_on(): the event loop is closed");
+  }
+}
+
 TEST(as_awaitable_on, an_exception_that_leaves_their_coroutine_goes_to_the_exception_handler) {
   testing::run([]() -> coroutine<> {
     std::string seen;

@@ -32,6 +32,7 @@ void link_generator(generator_link& link) noexcept;  ///< with the running loop
 void unlink_generator(generator_link& link) noexcept;
 
 [[noreturn]] void throw_generator_running();
+[[noreturn]] void throw_sent_too_early();
 [[noreturn]] void throw_ignored_exit();
 [[noreturn]] void throw_not_yielded();
 [[noreturn]] void throw_yielded_twice();
@@ -113,12 +114,14 @@ class [[nodiscard("a generator runs when next() is awaited")]] async_generator {
   /// co_await g.next(): the next value, as std::optional<T>; nullopt when the generator has ended.
   /// Errors: what the generator throws; std::runtime_error while it runs in another task.   Python: anext().
   next_call next() { return next_call(promise_); }
-  /// The same, and the co_yield that it continues from gives `value`.   Python: agen.asend().
+  /// The same, and the co_yield that it continues from gives `value`. Errors: std::runtime_error also for a generator that
+  /// has not begun, and stands at no co_yield.   Python: agen.asend().
   template <std::convertible_to<S> U = S>
     requires(!std::is_void_v<S>)
   next_call asend(U&& value) {
-    if (promise_ != nullptr) promise_->sent.emplace(std::forward<U>(value));
-    return next_call(promise_);
+    next_call call(promise_);
+    call.what_.sent.emplace(std::forward<U>(value));
+    return call;
   }
   /// The same, and the co_yield throws `error`; a generator that has not begun ends with it.   Python: agen.athrow().
   coroutine<std::optional<T>> athrow(std::exception_ptr error);
@@ -190,24 +193,25 @@ class [[nodiscard("it must be awaited: co_await g.next()")]] async_generator<T, 
   class awaiter {
    public:
     using native = void;
-    explicit awaiter(promise_type* promise) noexcept : promise_(promise) {}
+    awaiter(promise_type* promise, detail::sent_slot<S> what) noexcept : promise_(promise), what_(std::move(what)) {}
     awaiter(const awaiter&) = delete;
     awaiter& operator=(const awaiter&) = delete;
     ~awaiter() {
       if (ours_ && promise_->orphan) detail::destroy_frame(promise_->frame());
     }
 
-    bool await_ready() const noexcept { return promise_ == nullptr || (promise_->ended() && !promise_->running); }
+    bool await_ready() const noexcept { return over() && detail::within_budget(); }
     void await_suspend(std::coroutine_handle<> parent) {
-      detail::awaiting_task();
+      detail::coro_core* const task = detail::awaiting_task(parent);
+      --detail::here.budget;
+      if (over()) return task->schedule();
       if (promise_->running) detail::throw_generator_running();
       detail::coro_core* core = promise_->core;
-      if (!core->started) detail::link_generator(*promise_);
-      core->started = true;
+      if (!core->started) begin();
+      if constexpr (!std::is_void_v<S>) promise_->sent = std::move(what_.sent);
       promise_->running = ours_ = true;
-      core->parent = parent.address();
+      core->parent = task->top;
       detail::here.next_frame = promise_->frame();
-      --detail::here.budget;
     }
     std::optional<T> await_resume() {
       if (!ours_) return std::nullopt;
@@ -219,15 +223,32 @@ class [[nodiscard("it must be awaited: co_await g.next()")]] async_generator<T, 
     }
 
    private:
+    /// Nothing is left to run.
+    bool over() const noexcept { return promise_ == nullptr || (promise_->ended() && !promise_->running); }
+    void begin() {
+      if constexpr (!std::is_void_v<S>)
+        if (what_.sent) detail::throw_sent_too_early();
+      detail::link_generator(*promise_);
+      promise_->core->started = true;
+    }
+
     promise_type* promise_;
+    [[no_unique_address]] detail::sent_slot<S> what_;
     bool ours_ = false;
   };
 
   explicit next_call(promise_type* promise) noexcept : promise_(promise) {}
-  awaiter operator co_await() const noexcept { return awaiter(promise_); }
+  awaiter operator co_await() const&
+    requires(std::is_void_v<S> || std::copy_constructible<S>)
+  {
+    return awaiter(promise_, what_);
+  }
+  awaiter operator co_await() && noexcept { return awaiter(promise_, std::move(what_)); }
 
  private:
+  friend async_generator;
   promise_type* promise_;
+  [[no_unique_address]] detail::sent_slot<S> what_;
 };
 
 template <class T, class S>

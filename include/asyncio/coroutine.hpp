@@ -115,15 +115,15 @@ class coroutine {
 
     bool await_ready() const noexcept { return false; }
     void await_suspend(std::coroutine_handle<> parent) {
-      detail::awaiting_task();
-      core_->parent = parent.address();
+      detail::awaiting_task(parent);
+      core_->parent = detail::here.task->top;
       core_->started = true;
       detail::here.next_frame = core_->frame();
       --detail::here.budget;
     }
     T await_resume() {
-      if (core_->error != nullptr) [[unlikely]]
-        detail::rethrow_error(core_);
+      if (!core_->has_value) [[unlikely]]
+        detail::throw_no_value(core_);
       if constexpr (!std::is_void_v<T>) return std::move(*detail::value_of<T>(core_));
     }
 

@@ -90,15 +90,15 @@ class future_wait : public wait_base, public waiter {
     return subject_->is_done() && within_budget();
   }
   void await_suspend(std::coroutine_handle<> frame) {
-    task_ = here.task;
+    task_ = awaiting_task(frame);
     if (subject_->is_done()) [[unlikely]]
-      return task_->yield(frame.address());
+      return task_->schedule();
     if (task_ == subject_.get()) [[unlikely]]
       throw_self_await();
     notify = &wake_task;
     cancel = &cancel_future_wait;
     subject_->add_waiter(this);
-    begin_wait(task_, this, frame);
+    begin_wait(task_, this);
   }
   /// Passes the request on to what is waited for.
   static bool cancel_future_wait(wait_base* self) noexcept;

@@ -31,11 +31,11 @@ class sleep_wait : public wait_base, public timer_op {
 
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> frame) {
-    task_ = awaiting_task();
+    task_ = awaiting_task(frame);
     if (time_.count() <= 0 && !absolute_) {
-      task_->yield(frame.address());
+      task_->schedule();
     } else {
-      arm(frame);
+      arm();
     }
   }
   void await_resume() {
@@ -44,7 +44,7 @@ class sleep_wait : public wait_base, public timer_op {
   }
 
  private:
-  void arm(std::coroutine_handle<> frame) {
+  void arm() {
     loop_core& loop = *task_->loop();
     deadline = absolute_ ? time_point(time_) : loop.now() + timedelta(time_);
     done = [](op* self) noexcept { static_cast<sleep_wait*>(self)->task_->wake(); };
@@ -56,7 +56,7 @@ class sleep_wait : public wait_base, public timer_op {
       return true;
     };
     loop.add_timer(*this);
-    begin_wait(task_, this, frame);
+    begin_wait(task_, this);
   }
 
   std::chrono::nanoseconds time_;

@@ -49,6 +49,9 @@ void unlink_generator(generator_link& link) noexcept {
 }
 
 void throw_generator_running() { throw std::runtime_error("the asynchronous generator is already running"); }
+void throw_sent_too_early() {
+  throw std::runtime_error("asend() to an asynchronous generator that has not begun: call next() first");
+}
 void throw_ignored_exit() { throw std::runtime_error("the asynchronous generator ignored generator_exit"); }
 void throw_not_yielded() { throw std::runtime_error("the generator of a context_manager did not yield"); }
 void throw_yielded_twice() { throw std::runtime_error("the generator of a context_manager did not stop"); }

@@ -29,6 +29,8 @@ namespace asyncio::coro {
 
 /// "file.cpp:12"
 std::string place(const std::source_location& where);
+/// std::logic_error: a coroutine that owes a value came to its end without a co_return.
+std::exception_ptr no_return(const detail::coro_core* core) noexcept;
 /// The plain name of a coroutine function, without result type and parameters.
 std::string function_name(const std::source_location& where);
 /// "std::runtime_error: text"

@@ -22,6 +22,11 @@ void store_exception(coro_core* core) noexcept {
 
 void rethrow_error(coro_core* core) { std::rethrow_exception(std::exchange(core->error, nullptr)); }
 
+void throw_no_value(coro_core* core) {
+  if (core->error == nullptr) std::rethrow_exception(coro::no_return(core));
+  rethrow_error(core);
+}
+
 void destroy_frame(void* frame) noexcept { std::coroutine_handle<>::from_address(frame).destroy(); }
 
 void discard(coro_core* core) noexcept { destroy_frame(core->frame()); }
@@ -45,6 +50,15 @@ void throw_outside_task() {
 }  // namespace asyncio::detail
 
 namespace asyncio::coro {
+
+std::exception_ptr no_return(const detail::coro_core* core) noexcept {
+  try {
+    return std::make_exception_ptr(std::logic_error("the coroutine '" + function_name(core->origin) +
+                                                    "' ended without a co_return (" + place(core->origin) + ")"));
+  } catch (...) {
+    return std::current_exception();
+  }
+}
 
 std::string place(const std::source_location& where) {
   return std::string(where.file_name()) + ":" + std::to_string(where.line());

@@ -12,15 +12,15 @@ namespace asyncio::detail {
 
 /// Tells the wait that its bridge was resumed, or else, at the end, that it never was.
 struct bridge_end {
-  explicit bridge_end(foreign_wait* w) noexcept : wait(w) {}
-  bridge_end(bridge_end&& other) noexcept : wait(std::exchange(other.wait, nullptr)) {}
+  bridge_end() noexcept = default;
+  bridge_end(const bridge_end&) = delete;
   bridge_end& operator=(const bridge_end&) = delete;
   ~bridge_end() {
     if (wait != nullptr) wait->arrive(true);
   }
   void resumed() noexcept { std::exchange(wait, nullptr)->arrive(false); }
 
-  foreign_wait* wait;
+  foreign_wait* wait = nullptr;  // from when the bridge is complete
 };
 
 namespace {
@@ -28,13 +28,12 @@ namespace {
 /// The coroutine that foreign code resumes, in any thread. It frees itself: nobody waits for its end.
 struct bridge {
   struct promise_type {
-    bridge_end* end = nullptr;
+    bridge_end end;
 
-    explicit promise_type(bridge_end& e) noexcept : end(&e) {}
     bridge get_return_object() noexcept { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
     std::suspend_always initial_suspend() const noexcept { return {}; }
     std::suspend_never final_suspend() const noexcept { return {}; }
-    void return_void() const noexcept {}
+    void return_void() noexcept { end.resumed(); }
     void unhandled_exception() const noexcept { std::terminate(); }
     static void* operator new(std::size_t size) { return pool_allocate(size); }
     static void operator delete(void* frame, std::size_t size) noexcept { pool_free(frame, size); }
@@ -42,48 +41,62 @@ struct bridge {
   std::coroutine_handle<promise_type> handle;
 };
 
-bridge make_bridge(bridge_end end) {
-  end.resumed();
-  co_return;
-}
+bridge make_bridge() { co_return; }
 
 }  // namespace
 
+coro_core* task_behind(void* frame) {
+  coro_core* task = here.task;
+  if (task == nullptr) throw_outside_task();
+  if (!foreign_wait::step_aside(task, frame))
+    throw std::runtime_error(
+        "a coroutine of another library awaits something of asyncio: there, write co_await as_awaitable_on(loop, …)");
+  return task;
+}
+
 foreign_wait::foreign_wait() noexcept {
-  cancel = [](wait_base* self) noexcept {
-    auto* me = static_cast<foreign_wait*>(self);
-    if (me->arrived_.load(order::acquire)) return false;
-    me->cancelled_ = true;
-    return true;
-  };
+  cancel = &foreign_wait::cancel_foreign;
   done = &foreign_wait::go_on;
 }
 
-void foreign_wait::go_on(op* self) noexcept {
+bool foreign_wait::cancel_foreign(wait_base* self) noexcept {
   auto* me = static_cast<foreign_wait*>(self);
-  me->task_->top = me->frame_;
-  coro::continue_now(me->task_);
+  if (me->arrived_.load(order::acquire)) return false;
+  me->cancelled_ = true;
+  return true;
 }
 
+void foreign_wait::go_on(op* self) noexcept { coro::continue_now(static_cast<foreign_wait*>(self)->task_); }
+
 std::coroutine_handle<> foreign_wait::begin(std::coroutine_handle<> frame) {
-  task_ = awaiting_task();
-  frame_ = frame.address();
+  task_ = awaiting_task(frame);
   if (task_->must_cancel) {
     never_begun_ = true;
-    task_->yield(frame_);
+    task_->schedule();
     return nullptr;
   }
-  const bridge b = make_bridge(bridge_end(this));
+  const bridge b = make_bridge();
+  b.handle.promise().end.wait = this;
   bridge_ = b.handle.address();
-  begin_wait(task_, this, frame);
+  begin_wait(task_, this);
   return b.handle;
 }
 
 void foreign_wait::take_back() noexcept {
+  if (bridge_ == nullptr) return;
   task_->waiting = nullptr;
-  const auto b = std::coroutine_handle<bridge::promise_type>::from_address(bridge_);
-  b.promise().end->wait = nullptr;
+  const auto b = std::coroutine_handle<bridge::promise_type>::from_address(std::exchange(bridge_, nullptr));
+  b.promise().end.wait = nullptr;
   b.destroy();
+}
+
+bool foreign_wait::step_aside(coro_core* task, void* frame) noexcept {
+  if (task->waiting == nullptr || task->waiting->cancel != &foreign_wait::cancel_foreign) return false;
+  auto* me = static_cast<foreign_wait*>(task->waiting);
+  if (me->bridge_ != frame) return false;
+  me->take_back();
+  if (std::exchange(me->cancelled_, false)) task->must_cancel = true;
+  return true;
 }
 
 // The loop is there: it does not close before its tasks are done. After the post this object may be gone.

@@ -84,7 +84,7 @@ void future_wait::stop_waiting() noexcept { subject_->remove_waiter(this); }
 
 void future_wait::check_from_elsewhere() const {
   subject_->check_thread("co_await");
-  awaiting_task();
+  if (here.task == nullptr) throw_outside_task();
   if (!subject_->is_done()) throw_other_loop();
 }
 

@@ -16,6 +16,7 @@ class own_request {
   void make() noexcept {
     made_ = true;
     others_undelivered_ = task_->must_cancel;
+    others_message_ = task_->cancel_message;
     detail::cancel_task(task_, detail::shared_text());
   }
 
@@ -32,7 +33,9 @@ class own_request {
   /// A request of somebody else that came while the scope was there, or was under way when it was entered, reaches the
   /// task at its next suspension, delivered or not. (Once ours is taken back.)
   void deliver_others_again() noexcept {
-    if (others_request() || (under_way_at_entry_ && task_->cancel_requests > 0)) task_->must_cancel = true;
+    if (!others_request() && !(under_way_at_entry_ && task_->cancel_requests > 0)) return;
+    if (task_->cancel_message.empty()) task_->cancel_message = others_message_;
+    task_->must_cancel = true;
   }
   /// A request of somebody else leaves the scope now: it is not delivered again.
   void delivered() noexcept { task_->must_cancel = task_->late_cancel = false; }
@@ -45,6 +48,7 @@ class own_request {
   bool under_way_at_entry_;
   bool made_ = false;
   bool others_undelivered_ = false;
+  detail::shared_text others_message_;  // of a request before ours
 };
 
 }  // namespace asyncio::coro

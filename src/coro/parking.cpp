@@ -47,7 +47,7 @@ void parking::line::remove(parked& p) noexcept {
 
 void parking::park(parked& p, std::coroutine_handle<> frame, collector collect,
                    void (*called_in_vain)(parked& p) noexcept) {
-  coro_core* task = awaiting_task();
+  coro_core* task = awaiting_task(frame);
   const parked* other = waiting_.first != nullptr ? waiting_.first : called_.first;
   if (other != nullptr && other->task_->home != task->home)
     throw std::runtime_error("this lock, event or queue is bound to a different event loop, where a task waits for it");
@@ -61,7 +61,7 @@ void parking::park(parked& p, std::coroutine_handle<> frame, collector collect,
   p.cancel = &parking::cancel_parked;
   p.done = &parking::run_called;
   waiting_.push(p);
-  begin_wait(task, &p, frame);
+  begin_wait(task, &p);
 }
 
 bool parking::call_first() noexcept {

@@ -80,6 +80,7 @@ event_loop& runner::get_loop() {
 void runner::close() {
   if (closed_) return;
   if (loop_ != nullptr) {
+    loop_->set_task_factory(nullptr);  // what comes now is the library's own
     coro::cancel_all_tasks(*loop_);
     coro::close_generators(*loop_);
     loop_->run_once(timedelta());  // what was scheduled before is still called
@@ -122,6 +123,16 @@ void expect_interrupt() noexcept {
   terminate_otherwise = std::set_terminate(&end_of_program);
 }
 
+// Once each, and those only that no request has reached yet by way of another one: a chain of tasks that wait for each other
+// is gone through once.
+void cancel_each(const std::vector<any_task>& tasks) {
+  std::vector<int> before;
+  before.reserve(tasks.size());
+  for (const any_task& t : tasks) before.push_back(t.cancelling());
+  for (std::size_t i = 0; i < tasks.size(); ++i)
+    if (tasks[i].cancelling() == before[i]) tasks[i].cancel();
+}
+
 // Cancels every task once and waits for all of them, however long they take, and for what they start meanwhile. What
 // they throw is reported; it replaces nobody's outcome.
 void cancel_all_tasks(event_loop& loop) {
@@ -131,7 +142,7 @@ void cancel_all_tasks(event_loop& loop) {
     left = all_tasks(loop);
   }
   while (!left.empty()) {
-    for (const any_task& t : left) t.cancel();
+    cancel_each(left);
     for (const any_task& t : left) {
       while (!t.done()) run_whatever_comes(loop, t);
       if (t.cancelled()) continue;

@@ -21,6 +21,8 @@ namespace {
 // What ends otherwise than by a value.
 [[gnu::noinline]] void finish_badly(coro_core* task) noexcept {
   std::exception_ptr error = std::exchange(task->error, nullptr);
+  const bool cancelled = task->must_cancel && !task->late_cancel;
+  if (error == nullptr && !cancelled) error = coro::no_return(task);
   if (error == nullptr) {
     task->must_cancel = false;
     if (task->has_value) task->kind->destroy_value(task);
@@ -40,7 +42,7 @@ namespace {
 inline void finish_task(coro_core* task) noexcept {
   std::coroutine_handle<>::from_address(task->frame()).destroy();
   task->loop()->unlink_task(task);
-  if (task->error == nullptr && (!task->must_cancel || task->late_cancel)) [[likely]]
+  if (task->has_value && (!task->must_cancel || task->late_cancel)) [[likely]]
     task->finish_value();
   else
     finish_badly(task);
@@ -50,18 +52,20 @@ inline void finish_task(coro_core* task) noexcept {
 // A task that is cancelled before its first step never runs: its frame, and the arguments in it, die at once.
 bool cancelled_before_start(coro_core* task) noexcept { return !task->started && task->must_cancel; }
 
-// A step that has used up its budget ends between two frames.
+// A step that has used up its budget ends where a coroutine goes back to the one that awaits it. Never on the way down: from
+// the call of a coroutine to its first line nobody else runs.
 inline void resume_frames(coro_core* task, thread_state& now) noexcept {
   coro_core* const outer = now.task;
   now.task = task;
   void* frame = task->top;
   while (true) {
+    void* const ran = frame;
     now.next_frame = nullptr;
-    std::coroutine_handle<>::from_address(frame).resume();
+    std::coroutine_handle<>::from_address(ran).resume();
     frame = now.next_frame;
     if (frame == nullptr) break;
     task->top = frame;
-    if (now.budget <= 0) [[unlikely]] {
+    if (now.budget <= 0 && coro_core::of_frame(ran)->parent == frame) [[unlikely]] {
       task->schedule();
       break;
     }
@@ -130,10 +134,13 @@ void ask_factory(loop_core& loop, coro_core* core, task_options& options) {
   }
 }
 
+// The first step is a step like others, with a budget of its own.
 void run_eagerly(coro_core* core) noexcept {
   core->started = true;
   void* const resumed_later = std::exchange(here.next_frame, nullptr);
+  const std::int32_t budget_left = std::exchange(here.budget, core->loop()->step_budget());
   resume_frames(core, here);
+  here.budget = budget_left;
   here.next_frame = resumed_later;
   if (core->ended) finish_task(core);
 }
@@ -258,6 +265,7 @@ context any_task::get_context() const {
 }
 
 std::string to_string(const any_task& task) {
+  if (task) task.raw_core()->check_thread("to_string(task)");
   return task ? detail::describe_task(task.raw_core().get()) : std::string("<no task>");
 }
 

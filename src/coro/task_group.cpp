@@ -58,9 +58,9 @@ class children_wait final : public wait_base {
   }
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> frame) {
-    task_ = awaiting_task();
+    task_ = awaiting_task(frame);
     *place_ = this;
-    begin_wait(task_, this, frame);
+    begin_wait(task_, this);
   }
   /// Was it cancelled?
   bool await_resume() const noexcept { return cancelled_; }

@@ -60,7 +60,7 @@ void many_wait::tell_owner(waiter* self, future_core* child) noexcept {
 }
 
 void many_wait::await_suspend(std::coroutine_handle<> frame) {
-  task_ = awaiting_task();
+  task_ = awaiting_task(frame);
   for (many_wait_child& c : children_)
     if (c.child->home != task_->home) throw_other_loop();
   loop_core& loop = *task_->loop();
@@ -72,7 +72,7 @@ void many_wait::await_suspend(std::coroutine_handle<> frame) {
     loop.add_timer(*this);
   }
   unfinished_ = children_.size();
-  begin_wait(task_, this, frame);
+  begin_wait(task_, this);
   for (many_wait_child& c : children_) {
     if (cancelled_) return;
     c.owner = this;
@@ -267,10 +267,10 @@ bool next_completion::await_ready() {
 
 void next_completion::await_suspend(std::coroutine_handle<> frame) {
   if (state_->waiting != nullptr) throw std::runtime_error("next() is already waited for by another task");
-  task_ = awaiting_task();
+  task_ = awaiting_task(frame);
   cancel = &completion_state::cancel_next;
   state_->waiting = this;
-  begin_wait(task_, this, frame);
+  begin_wait(task_, this);
 }
 
 core_ref<> next_completion::await_resume() {

@@ -124,7 +124,7 @@ bool ready_wait_cancel(wait_base* self) noexcept {
 }  // namespace
 
 bool ready_operation::await_suspend(std::coroutine_handle<> frame) {
-  coro_core* task = awaiting_task();
+  coro_core* task = awaiting_task(frame);
   auto state = std::make_unique<ready_wait_state>();
   state->owner = &loop::loop::of(*loop_);
   state->task = task;
@@ -134,7 +134,7 @@ bool ready_operation::await_suspend(std::coroutine_handle<> frame) {
   state->wait_base::cancel = &ready_wait_cancel;
   state_ = state.release();
   if (state_->owner->start(*state_)) return false;
-  begin_wait(task, state_, frame);
+  begin_wait(task, state_);
   return true;
 }
 

@@ -14,10 +14,10 @@ namespace asyncio {
 namespace streams {
 
 void connect_wait::await_suspend(std::coroutine_handle<> frame) {
-  task_ = detail::awaiting_task();
+  task_ = detail::awaiting_task(frame);
   cancel = &connect_wait::cancel_connect;
   connector_ = io::connector::start(*loop_, std::move(query_), &connect_wait::connected, this);
-  detail::begin_wait(task_, this, frame);
+  detail::begin_wait(task_, this);
 }
 
 void connect_wait::await_resume() {
@@ -44,12 +44,12 @@ void connect_wait::connected(void* self, io::unique_fd fd, const socket_address&
 }
 
 void resolve_wait::await_suspend(std::coroutine_handle<> frame) {
-  task_ = detail::awaiting_task();
+  task_ = detail::awaiting_task(frame);
   cancel = &resolve_wait::cancel_resolve;
   answer_ = io::ref<answer>::adopt(new answer);
   answer_->waiting = this;
   lookup_ = io::lookup::start(*loop_, std::move(query_), &resolve_wait::resolved, answer_.get(), answer_.get());
-  detail::begin_wait(task_, this, frame);
+  detail::begin_wait(task_, this);
 }
 
 void resolve_wait::await_resume() {

@@ -35,9 +35,9 @@ class line_wait final : public detail::wait_base {
 
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> frame) {
-    task_ = detail::awaiting_task();
+    task_ = detail::awaiting_task(frame);
     line_->link(*this);
-    detail::begin_wait(task_, this, frame);
+    detail::begin_wait(task_, this);
   }
   void await_resume() {
     if (cancelled_) [[unlikely]]
@@ -67,8 +67,8 @@ class turn_wait final {
   using native = void;
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> frame) {
-    task_ = detail::awaiting_task();
-    task_->yield(frame.address());
+    task_ = detail::awaiting_task(frame);
+    task_->schedule();
   }
   void await_resume() const {
     if (task_->must_cancel) [[unlikely]]

@@ -25,6 +25,7 @@ namespace {
 constexpr std::size_t most_tasks_shown = 100;
 constexpr int most_entries_shown = 30;
 constexpr int most_cancellations = 100;
+constexpr std::chrono::milliseconds shortest_grace_at_the_end{100};
 
 std::string report(event_loop& loop) {
   std::string text = "deadlock: nothing can wake a task; none is ready, no timer is armed, nothing is in flight";
@@ -57,7 +58,9 @@ bool watching_clock::nothing_pending() noexcept {
   loop::loop& l = *loop::loop::running();
   event_loop& face = *l.face();
   if (asyncio::detail::interrupt_guard::listens_for_others(face)) return false;
-  if (others_may_post() && something_comes(l)) return true;
+  // Counted first: a thread that is gone by now has posted before.
+  const bool others = others_may_post();
+  if (others ? something_comes(l) : l.wait_for_others(std::chrono::nanoseconds(0))) return true;
   if (!found_)
     coro::escape(l, deadlock_in(face));
   else
@@ -68,7 +71,7 @@ bool watching_clock::nothing_pending() noexcept {
 
 bool watching_clock::something_comes(loop::loop& l) const noexcept {
   clock_source& real = base::steady_clock_source();
-  const time_point end = real.now() + grace_;
+  const time_point end = real.now() + (found_ ? std::max(grace_, timedelta(shortest_grace_at_the_end)) : grace_);
   for (time_point now = real.now(); now < end; now = real.now())
     if (l.wait_for_others(end - now)) return true;
   return false;
@@ -78,8 +81,11 @@ bool watching_clock::something_comes(loop::loop& l) const noexcept {
 void watching_clock::cancel_again(event_loop& loop) noexcept {
   try {
     if (++cancellations_ > most_cancellations) {
-      base::log(log_level::error,
-                "these tasks swallow every cancellation, and their loop cannot be closed\n" + report(loop));
+      base::log(
+          log_level::error,
+          "these tasks do not end, though they are cancelled again and again, and their loop cannot be closed: they "
+          "swallow it, or wait for an awaiter of another library that nobody resumes\n" +
+              report(loop));
       std::abort();
     }
     for (const any_task& task : all_tasks(loop)) task.cancel();

@@ -446,5 +446,32 @@ TEST(ContextManager, a_generator_that_does_not_yield_exactly_once_is_an_error) {
   });
 }
 
+TEST(AsyncGenerator, what_is_sent_reaches_the_co_yield_of_that_call_or_none) {
+  testing::run([]() -> coroutine<> {
+    journal log;
+    const auto echo = [&log]() -> async_generator<int, int> {
+      for (int i = 0;; ++i) {
+        const std::optional<int> sent = co_yield i;
+        log(sent ? std::to_string(*sent) : "nothing");
+        co_await sleep(1s);
+      }
+    };
+    auto g = echo();
+    auto too_early = co_await ending(g.asend(7));
+    EXPECT_EQ(too_early, "runtime_error(asend() to an asynchronous generator that has not begun: call next() first)");
+    (void)co_await g.next();
+    auto running = create_task([&]() -> coroutine<> { (void)co_await g.next(); });
+    co_await sleep(0s);
+    auto refused = co_await ending(g.asend(5));
+    EXPECT_EQ(refused, "runtime_error(the asynchronous generator is already running)");
+    co_await running;
+    { [[maybe_unused]] auto dropped = g.asend(6); }
+    (void)co_await g.next();
+    (void)co_await g.asend(8);
+    EXPECT_EQ(log.seen(), (lines{"nothing", "nothing", "8"}));
+    co_await g.aclose();
+  });
+}
+
 }  // namespace
 }  // namespace asyncio::spec

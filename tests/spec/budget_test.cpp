@@ -2,6 +2,8 @@
 // A task that never waits for anything lets others run all the same (S23, differs on purpose).
 #include "spec/spec.hpp"
 
+#include <memory>
+
 namespace asyncio::spec {
 namespace {
 
@@ -160,7 +162,72 @@ TEST(budget, who_waits_in_line_comes_before_who_asks_again) {
       {.clock = clock, .budget = 1});
 }
 
-TEST(budget, an_eager_task_spends_that_of_the_step_that_starts_it) {
+TEST(budget, from_the_call_of_a_coroutine_to_its_first_line_nobody_else_runs) {
+  for (unsigned budget = 1; budget < 8; ++budget) {
+    testing::virtual_clock clock;
+    asyncio::run(
+        []() -> coroutine<> {
+          bool others_ran = false;
+          const auto first_line = [&others_ran](bool& before) -> coroutine<> {
+            before = others_ran;
+            co_return;
+          };
+          for (int i = 0; i < 20; ++i) {
+            others_ran = false;
+            get_running_loop().call_soon([&others_ran] { others_ran = true; });
+            bool ran_before_it = false;
+            co_await first_line(ran_before_it);
+            EXPECT_FALSE(ran_before_it);
+          }
+        },
+        {.clock = clock, .budget = budget});
+  }
+}
+
+TEST(budget, one_that_is_destroyed_while_somebody_waits_tells_so_at_every_point_of_it) {
+  for (int spent = 118; spent < 132; ++spent) {
+    testing::run([spent]() -> coroutine<> {
+      lock l;
+      auto c = std::make_unique<condition>(l);
+      auto t = create_task([&]() -> coroutine<> {
+        co_await l.acquire();
+        co_await sleep(0s);
+        for (int i = 0; i < spent; ++i) co_await nothing();
+        try {
+          co_await c->wait();
+        } catch (const std::runtime_error&) {}
+        l.release();
+      });
+      co_await settle(6);
+      c.reset();
+      co_await t;
+    });
+  }
+}
+
+TEST(budget, a_generator_that_has_ended_spends_it) {
+  EXPECT_EQ(count_with(20, [g = std::make_shared<async_generator<int>>(
+                                []() -> async_generator<int> { co_return; }())] { return g->next(); }),
+            20);
+}
+
+TEST(budget, an_eager_task_has_one_of_its_own) {
+  auto loop = new_event_loop({.budget = 10});
+  bool done_in_callback = false;
+  loop->call_soon([&] {
+    auto t = create_task(nothing(), {.eager_start = true});
+    done_in_callback = t.done();
+    loop->stop();
+  });
+  loop->run_forever();
+  EXPECT_TRUE(done_in_callback);
+  loop->run_until_complete([]() -> coroutine<> {
+    for (int i = 0; i < 100; ++i) EXPECT_TRUE(create_task(nothing(), {.eager_start = true}).done());
+    co_return;
+  });
+}
+
+TEST(budget, an_eager_task_that_never_waits_ends_its_first_step_by_it) {
   testing::virtual_clock clock;
   asyncio::run(
       []() -> coroutine<> {

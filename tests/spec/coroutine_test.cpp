@@ -274,5 +274,24 @@ TEST(Coroutine, member_functions_and_references_work_while_what_they_name_lives)
   });
 }
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wreturn-type"
+coroutine<std::string> forgets_to_return(bool returns) {
+  co_await sleep(0s);
+  if (returns) co_return "text";
+}
+#pragma GCC diagnostic pop
+
+TEST(Coroutine, one_that_ends_without_the_value_it_owes_is_an_error_with_its_name) {
+  testing::run([]() -> coroutine<> {
+    auto given = co_await ending(forgets_to_return(true));
+    EXPECT_EQ(given, "text");
+    auto awaited = co_await ending(forgets_to_return(false));
+    EXPECT_TRUE(contains(awaited, "forgets_to_return' ended without a co_return")) << awaited;
+    auto as_task = co_await ending(create_task(forgets_to_return(false)));
+    EXPECT_EQ(as_task, awaited);
+  });
+}
+
 }  // namespace
 }  // namespace asyncio::spec

@@ -284,6 +284,104 @@ TEST(foreign_awaitable, one_that_is_destroyed_unresumed_ends_in_an_error) {
   });
 }
 
+TEST(foreign_awaitable, an_error_that_beats_the_cancellation_does_not_swallow_it) {
+  promised p;
+  testing::run([&p]() -> coroutine<> {
+    journal log;
+    auto t = create_task([&]() -> coroutine<> {
+      auto first = co_await ending(await_offer(p));
+      log(first);
+      co_await sleep(1s);
+      log("not here");
+    });
+    co_await sleep(0s);
+    t.cancel();
+    p.error = std::make_exception_ptr(std::invalid_argument("bad"));
+    p.waiting.resume();
+    auto end = co_await ending(t);
+    EXPECT_EQ(end, "cancelled_error");
+    EXPECT_EQ(log.seen(), lines{"invalid_argument"});
+  });
+}
+
+/// A wrapper of a user's own, which hands the handle on to an awaiter of this library.
+template <class Awaiter>
+struct logged {
+  Awaiter op;
+  int* resumed;
+  bool await_ready() { return op.await_ready(); }
+  auto await_suspend(coroutine_handle<> h) { return op.await_suspend(h); }
+  decltype(auto) await_resume() {
+    ++*resumed;
+    return op.await_resume();
+  }
+};
+template <class Awaiter>
+logged(Awaiter, int*) -> logged<Awaiter>;
+
+TEST(foreign_awaitable, a_wrapper_around_one_of_ours_keeps_every_promise_of_ours) {
+  for (int turns = 0; turns < 4; ++turns) {
+    testing::run([turns]() -> coroutine<> {
+      int resumed = 0;
+      future<int> f;
+      auto t = create_task([&]() -> coroutine<int> {
+        logged<future<int>::awaiter> wrapped{f.operator co_await(), &resumed};
+        int n = co_await wrapped;
+        co_return n;
+      });
+      co_await sleep(0s);
+      f.set_result(42);
+      for (int i = 0; i < turns; ++i) co_await sleep(0s);
+      t.cancel();
+      auto end = co_await ending(t);
+      EXPECT_EQ(end, "42") << turns;
+      EXPECT_EQ(resumed, 1);
+    });
+  }
+}
+
+TEST(foreign_awaitable, a_wrapper_around_a_queue_takes_its_item_in_its_turn_and_is_cancelled_at_once) {
+  testing::run([]() -> coroutine<> {
+    queue<int> q;
+    int resumed = 0;
+    std::vector<int> got;
+    const auto take = [&]() -> coroutine<> {
+      auto op = q.get();
+      logged<decltype(op)> wrapped{std::move(op), &resumed};
+      int n = co_await wrapped;
+      got.push_back(n);
+    };
+    auto a = create_task(take);
+    auto b = create_task(take);
+    auto c = create_task(take);
+    co_await sleep(0s);
+    b.cancel();
+    co_await settle(3);
+    EXPECT_TRUE(b.cancelled());
+    q.put_nowait(1);
+    q.put_nowait(2);
+    co_await a;
+    co_await c;
+    EXPECT_EQ(got, (std::vector<int>{1, 2}));
+    EXPECT_TRUE(q.empty());
+  });
+}
+
+TEST(foreign_awaitable, a_wrapper_around_a_coroutine_of_ours_runs_it) {
+  testing::run([]() -> coroutine<> {
+    int resumed = 0;
+    const auto one = []() -> coroutine<int> {
+      co_await sleep(1s);
+      co_return 1;
+    };
+    coroutine<int> body = one();
+    logged<coroutine<int>::awaiter> wrapped{std::move(body).operator co_await(), &resumed};
+    int n = co_await wrapped;
+    EXPECT_EQ(n, 1);
+    EXPECT_EQ(resumed, 1);
+  });
+}
+
 /// Resumes from a thread of its own.
 class in_a_thread {
  public:
@@ -389,6 +487,29 @@ theirs call_ours(event_loop& loop, std::string text, std::function<void(std::str
     result = "cancelled";
   }
   done(result);
+}
+
+TEST(foreign_coroutine, that_awaits_ours_without_as_awaitable_on_is_refused_and_harms_no_task) {
+  testing::run([]() -> coroutine<> {
+    journal log;
+    queue<int> q;
+    const auto wrong = [&](int which) -> theirs {
+      try {
+        if (which == 0) co_await sleep(10ms);
+        if (which == 1) co_await sleep(0s);
+        if (which == 2) co_await q.get();
+        if (which == 3) co_await ours("text");
+        if (which == 4) co_await future<>();
+      } catch (const std::runtime_error& e) {
+        log(contains(e.what(), "as_awaitable_on") ? "refused" : e.what());
+      }
+    };
+    const stopwatch watch;
+    for (int i = 0; i < 5; ++i) wrong(i);
+    co_await sleep(1s);
+    EXPECT_EQ(watch.ms(), 1000);
+    EXPECT_EQ(log.seen(), lines(5, "refused"));
+  });
 }
 
 TEST(as_awaitable_on, another_librarys_coroutine_awaits_one_of_ours) {

@@ -688,5 +688,31 @@ TEST(TaskGroup, may_be_cancelled_at_each_of_its_suspensions) {
   testing::inject_cancel(body);
 }
 
+TEST(TaskGroup, the_message_of_a_swallowed_cancellation_survives_however_long_the_body_goes_on) {
+  for (const int burn : {0, 126, 200}) {
+    testing::run([burn]() -> coroutine<> {
+      auto t = create_task([burn]() -> coroutine<> {
+        const any_task me = current_task();
+        const auto crash = [me]() -> coroutine<> {
+          co_await sleep(1ms);
+          me.cancel("outside");
+          throw std::runtime_error("crash");
+        };
+        const auto nothing = []() -> coroutine<> { co_return; };
+        const auto body = [&](task_group& g) -> coroutine<> {
+          g.create_task(crash);
+          (void)co_await ending(sleep(1h));
+          for (int i = 0; i < burn; ++i) co_await nothing();
+          throw cancelled_error("outside");
+        };
+        (void)co_await ending(async_with(task_group(), body));
+        auto again = co_await ending(sleep(1s));
+        EXPECT_EQ(again, "cancelled_error(outside)") << burn;
+      });
+      co_await wait({}, t);
+    });
+  }
+}
+
 }  // namespace
 }  // namespace asyncio::spec

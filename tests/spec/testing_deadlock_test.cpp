@@ -259,5 +259,24 @@ TEST(VirtualClock, a_signal_that_comes_just_before_the_loop_sleeps_is_seen) {
       {.clock = &clock});
 }
 
+TEST(TestingDeadlock, a_thread_that_posts_and_ends_is_no_deadlock) {
+  unsigned random = 1;
+  for (int i = 0; i < 500; ++i) {
+    random = random * 1664525 + 1013904223;
+    const unsigned spins = random / 256 % 40000;
+    testing::run(
+        [spins]() -> coroutine<> {
+          future<> f;
+          event_loop& loop = get_running_loop();
+          std::thread([&loop, f, spins]() mutable {
+            for (unsigned n = 0; n < spins; ++n) asm volatile("" ::: "memory");
+            loop.call_soon_threadsafe([g = std::move(f)] { g.set_result(); });
+          }).detach();
+          co_await f;
+        },
+        {.allow_leaks = true});
+  }
+}
+
 }  // namespace
 }  // namespace asyncio::spec

@@ -53,6 +53,16 @@ coroutine<> end(task<> t) {
 // ---- events
 
 // The thread that would have been waited for in vain hears of it, and does what it is told to do.
+TEST(WrongThread, to_string_of_a_task_is_refused) {
+  testing::run([]() -> coroutine<> {
+    any_task me = current_task();
+    std::string thrown;
+    std::thread([&] { thrown = thrown_by([&] { (void)to_string(me); }); }).join();
+    EXPECT_TRUE(contains(thrown, "to_string(task): called from thread")) << thrown;
+    co_return;
+  });
+}
+
 TEST(WrongThread, setting_an_event_that_a_task_waits_for_throws_in_the_thread_that_sets_it) {
   event ready;
   std::string thrown;

@@ -79,15 +79,11 @@ struct coro_core : future_core, op, task_links {
   loop_core* loop() const noexcept { return home->loop(); }
   static coro_core* of_frame(void* frame) noexcept;
 
-  /// Puts the task into the ready queue.
+  /// Puts the task into the ready queue. Of the running one, for an await that waits for nothing: it goes on in the next
+  /// turn, behind what is ready now.
   void schedule() noexcept {
     scheduled = true;
     loop()->post(this);
-  }
-  /// The running task continues in `frame` in the next turn, behind what is ready now.
-  void yield(void* frame) noexcept {
-    top = frame;
-    schedule();
   }
   /// The wait is over: the task continues in the next turn.
   void wake() noexcept {
@@ -126,21 +122,23 @@ inline coro_core* coro_core::of_frame(void* frame) noexcept {
   return std::launder(reinterpret_cast<coro_core*>(static_cast<std::byte*>(hide_origin(frame)) - core_space));
 }
 
-/// The running task, for an await that is about to suspend. Errors: std::runtime_error outside a task.
+/// The running task, for an await that is about to suspend `frame`: its innermost coroutine. An awaiter of another library
+/// may have handed its handle on to one of ours; then it steps aside (foreign_wait::step_aside).
+/// Errors: std::runtime_error outside a task, or when another library's coroutine awaits.
 [[noreturn]] void throw_outside_task();
-inline coro_core* awaiting_task() {
+coro_core* task_behind(void* frame);
+inline coro_core* awaiting_task(std::coroutine_handle<> frame) {
   coro_core* task = here.task;
-  if (task == nullptr) [[unlikely]]
-    throw_outside_task();
+  if (task == nullptr || task->top != frame.address()) [[unlikely]]
+    return task_behind(frame.address());
   return task;
 }
 
 /// A request for cancellation that came earlier reaches the wait that has just begun.
 void deliver_cancel(coro_core* task) noexcept;
 
-/// The last thing an await_suspend does: `task` waits on `wait`, and continues in `frame`.
-inline void begin_wait(coro_core* task, wait_base* wait, std::coroutine_handle<> frame) noexcept {
-  task->top = frame.address();
+/// The last thing an await_suspend does: `task`, of awaiting_task(), waits on `wait`.
+inline void begin_wait(coro_core* task, wait_base* wait) noexcept {
   task->waiting = wait;
   if (task->must_cancel) [[unlikely]]
     deliver_cancel(task);
@@ -152,9 +150,10 @@ inline void begin_wait(coro_core* task, wait_base* wait, std::coroutine_handle<>
 // The compiled half of coroutine<T>.
 void store_exception(coro_core* core) noexcept;  ///< inside a catch block
 [[noreturn]] void rethrow_error(coro_core* core);
-void destroy_frame(void* frame) noexcept;       ///< out of line: no compiler may elide the frame
-void drop_unawaited(coro_core* core) noexcept;  ///< reports, destroys
-void discard(coro_core* core) noexcept;         ///< destroys without a word
+[[noreturn]] void throw_no_value(coro_core* core);  ///< what it threw, or that it has no co_return
+void destroy_frame(void* frame) noexcept;           ///< out of line: no compiler may elide the frame
+void drop_unawaited(coro_core* core) noexcept;      ///< reports, destroys
+void discard(coro_core* core) noexcept;             ///< destroys without a word
 [[noreturn]] void throw_awaited_twice();
 
 void run_step(op* step) noexcept;

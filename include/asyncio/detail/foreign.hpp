@@ -26,12 +26,15 @@ concept foreign_awaitable = awaitable<A> && !native_awaiter<std::remove_cvref_t<
 /// op to the task's loop.
 ///
 ///     idle → begun → (cancelled) → arrived → over
+///                └─▶ aside ─────────────────▶ over
 ///
 /// begun:     the bridge is out there. The foreign side cannot be asked to stop: a request for cancellation is noted, and
 ///            thrown when it has arrived.
 /// arrived:   set by the thread that resumed the bridge, before it posts. A request that comes later finds a result that
 ///            is there, and waits for the next suspension.
 /// abandoned: the bridge was destroyed unresumed, as its owner ends: the task goes on with an error.
+/// aside:     the foreign awaiter is a wrapper that has handed the bridge on to an awaiter of this library. The bridge is
+///            gone, and the task waits as if there were no wrapper.
 class foreign_wait : public wait_base, public op {
  public:
   foreign_wait() noexcept;
@@ -47,17 +50,21 @@ class foreign_wait : public wait_base, public op {
   /// Errors: std::runtime_error when the foreign side was destroyed before it was done.
   bool cancelled_while_it_ran();
   void throw_if_never_begun();
+  void keep_request() noexcept { task_->must_cancel = task_->late_cancel = true; }
   coro_core* task() const noexcept { return task_; }
+  /// An awaiter of this library is about to suspend `frame` for the running task. True: that is the bridge of the wait
+  /// that has just begun, which is over then.
+  static bool step_aside(coro_core* task, void* frame) noexcept;
   /// Is this the op of such a wait?
   static bool continues(const op& node) noexcept { return node.done == &foreign_wait::go_on; }
 
  private:
   friend struct bridge_end;
   static void go_on(op* self) noexcept;
+  static bool cancel_foreign(wait_base* self) noexcept;
   void arrive(bool abandoned) noexcept;
 
-  void* frame_ = nullptr;
-  void* bridge_ = nullptr;
+  void* bridge_ = nullptr;  // as long as it may be taken back
   coro_core* task_ = nullptr;
   atomic_cell<bool> arrived_{false};
   bool cancelled_ = false;
@@ -67,7 +74,8 @@ class foreign_wait : public wait_base, public op {
 
 /// What stands behind co_await for a foreign awaitable. The awaiter is made when the await begins, so that this may be
 /// moved before that.
-/// Cancel: waits for the foreign side to be done, drops its result, and throws.
+/// Cancel: waits for the foreign side to be done, drops its result, and throws. An exception of the foreign side comes first,
+/// and the cancellation at the next suspension.
 template <class A>
 class foreign_await {
   using awaiter = awaiter_of<A&&>;
@@ -89,7 +97,7 @@ class foreign_await {
   }
   bool await_suspend(std::coroutine_handle<> frame) {
     if (ready_) {
-      awaiting_task()->yield(frame.address());
+      awaiting_task(frame)->schedule();
       return true;
     }
     const std::coroutine_handle<> bridge = state_.wait.begin(frame);
@@ -105,6 +113,7 @@ class foreign_await {
     if (!ready_) [[likely]] {
       state_.wait.throw_if_never_begun();
       if (state_.wait.cancelled_while_it_ran()) [[unlikely]] {
+        state_.wait.keep_request();  // for the next suspension, if an error comes first
         static_cast<void>(state_.there.await_resume());
         throw_cancelled(state_.wait.task());
       }

@@ -21,6 +21,7 @@
 #include <asyncio/outcome.hpp>
 #include <asyncio/queue.hpp>
 #include <asyncio/run.hpp>
+#include <asyncio/signals.hpp>
 #include <asyncio/sleep.hpp>
 #include <asyncio/streams.hpp>
 #include <asyncio/task.hpp>

@@ -408,12 +408,12 @@ class event_loop : public detail::spawner<event_loop> {
 
   /// Calls f() in the loop when the process gets signal `number`; replaces an earlier handler.
   /// Errors: std::invalid_argument for what is not a signal or cannot be caught; std::runtime_error outside the main
-  /// thread.   Python: loop.add_signal_handler().
+  /// thread, or when another loop or a signal_receiver has it.   Python: loop.add_signal_handler().
   template <detail::plain_callable F>
   void add_signal_handler(int number, F f) {
     watch_signal(number, detail::make_repeated_call(std::move(f)));
   }
-  /// Back to the default action. Returns whether there was a handler.
+  /// Back to the action of before. Returns whether there was a handler.
   bool remove_signal_handler(int number);
 
   /// Who is told of exceptions that nobody catches; nullptr: the default handler, which logs.

@@ -13,7 +13,7 @@ namespace asyncio {
 namespace detail {
 
 /// The first SIGINT cancels `main`, the second leaves the loop at once: for the guard's life, if this is the main thread
-/// and SIGINT has its default action.
+/// and SIGINT has its default action. It steps back while the program's own handler or receiver listens to SIGINT.
 class interrupt_guard {
  public:
   interrupt_guard(event_loop& loop, future_core* main);

@@ -232,7 +232,7 @@ void event_loop::watch_signal(int number, detail::repeated_call* call) {
     const auto message = [signal] { return "exception in the handler of signal " + std::to_string(signal); };
     coro::call_reporting(detail::running_loop(), mine->variables, [mine] { mine->call(mine); }, message);
   };
-  impl_->signals.add(number, act, call, [](void* context) noexcept {
+  impl_->signals.add(loop::listener::handler, number, act, call, [](void* context) noexcept {
     auto* mine = static_cast<detail::repeated_call*>(context);
     mine->destroy(mine);
   });
@@ -241,7 +241,7 @@ void event_loop::watch_signal(int number, detail::repeated_call* call) {
 bool event_loop::remove_signal_handler(int number) {
   if (impl_->closed) return false;
   check_thread("loop.remove_signal_handler()");
-  return impl_->signals.remove(number);
+  return impl_->signals.remove(loop::listener::handler, number);
 }
 
 void event_loop::replace_exception_handler(asyncio::exception_handler handler) {

@@ -17,15 +17,12 @@ namespace detail {
 interrupt_guard::interrupt_guard(event_loop& loop, future_core* main) : loop_(loop), main_(core_ref<>::share(main)) {
   auto& signals = loop.state().signals;
   if (!kernel::is_main_thread() || signals.has(SIGINT) || !kernel::has_default_action(SIGINT)) return;
-  signals.add(SIGINT, &interrupt_guard::on_interrupt, this, [](void*) noexcept {});
-  kernel::set_interrupt_escape(true);
+  signals.add(loop::listener::standby, SIGINT, &interrupt_guard::on_interrupt, this, [](void*) noexcept {});
   installed_ = true;
 }
 
 interrupt_guard::~interrupt_guard() {
-  if (!installed_) return;
-  kernel::set_interrupt_escape(false);
-  loop_.state().signals.remove(SIGINT);
+  if (installed_) loop_.state().signals.remove(loop::listener::standby, SIGINT);
 }
 
 void interrupt_guard::on_interrupt(int, unsigned count, void* self) {
@@ -39,9 +36,7 @@ void interrupt_guard::on_interrupt(int, unsigned count, void* self) {
   coro::escape(guard->loop_.core(), std::make_exception_ptr(keyboard_interrupt()));
 }
 
-bool interrupt_guard::listens_for_others(event_loop& loop) {
-  return loop.state().signals.has_other_than(&interrupt_guard::on_interrupt);
-}
+bool interrupt_guard::listens_for_others(event_loop& loop) { return loop.state().signals.has_more_than_standbys(); }
 
 void interrupt_guard::translate_cancellation() {
   if (interrupts_ == 0 || task_uncancel(main_.get()) != 0) return;

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -14,24 +15,27 @@ namespace asyncio::kernel {
 
 namespace {
 
-constexpr int most_signals = 65;
-
 struct watched {
   std::atomic<unsigned> count{0};
+  std::atomic<std::uint64_t> arrival{0};  // of the first that is counted; written while nothing is
   std::atomic<int> wake_fd{-1};
   struct sigaction before{};
 };
 
 watched table[most_signals];
 std::atomic<unsigned> untaken{0};
+std::atomic<std::uint64_t> arrivals{0};
 std::atomic<bool> interrupt_escape{false};
 std::mutex table_mutex;
 
-static_assert(std::atomic<unsigned>::is_always_lock_free && std::atomic<int>::is_always_lock_free);
+static_assert(std::atomic<unsigned>::is_always_lock_free && std::atomic<int>::is_always_lock_free &&
+              std::atomic<std::uint64_t>::is_always_lock_free);
 
 void on_signal(int number) {
   const int kept_errno = errno;
   watched& w = table[number];
+  if (w.count.load(std::memory_order_acquire) == 0)
+    w.arrival.store(arrivals.fetch_add(1, std::memory_order_relaxed), std::memory_order_relaxed);
   const unsigned before = w.count.fetch_add(1, std::memory_order_acq_rel);
   untaken.fetch_add(1, std::memory_order_acq_rel);
   if (number == SIGINT && before >= 1 && interrupt_escape.load(std::memory_order_acquire)) {
@@ -84,7 +88,7 @@ void unwatch_signal(int number) noexcept {
   watched& w = table[number];
   ::sigaction(number, &w.before, nullptr);
   w.wake_fd.store(-1, std::memory_order_release);
-  take_signal_count(number);
+  take_signals(number);
 }
 
 // Without the lock: the thread that had it may be one that the child does not have.
@@ -93,15 +97,19 @@ void forget_signals() noexcept {
     watched& w = table[number];
     if (w.wake_fd.exchange(-1, std::memory_order_acq_rel) < 0) continue;
     ::sigaction(number, &w.before, nullptr);
-    take_signal_count(number);
+    take_signals(number);
   }
   interrupt_escape.store(false, std::memory_order_release);
 }
 
-unsigned take_signal_count(int number) noexcept {
-  const unsigned count = table[number].count.exchange(0, std::memory_order_acq_rel);
-  if (count != 0) untaken.fetch_sub(count, std::memory_order_acq_rel);
-  return count;
+// The arrival stays as it is from the first count on until somebody takes them.
+taken_signals take_signals(int number) noexcept {
+  watched& w = table[number];
+  if (w.count.load(std::memory_order_acquire) == 0) return {};
+  const std::uint64_t arrival = w.arrival.load(std::memory_order_relaxed);
+  const unsigned count = w.count.exchange(0, std::memory_order_acq_rel);
+  untaken.fetch_sub(count, std::memory_order_acq_rel);
+  return {count, arrival};
 }
 
 bool any_signal() noexcept { return untaken.load(std::memory_order_acquire) != 0; }

@@ -7,6 +7,9 @@ namespace asyncio::kernel {
 /// The process's side of signal handling: one handler for all, which counts the signal and writes to the wake-up
 /// descriptor of the loop that watches it. It calls nothing that is not async-signal-safe and keeps errno.
 
+/// Signals have numbers below this.
+inline constexpr int most_signals = 65;
+
 bool is_catchable_signal(int number) noexcept;
 bool is_main_thread() noexcept;
 /// Is the signal's action the default one?
@@ -18,8 +21,13 @@ void watch_signal(int number, int wake_fd);
 void unwatch_signal(int number) noexcept;
 /// In a forked child: every signal has the action again that it had before it was watched.
 void forget_signals() noexcept;
-/// How many came since the last call.
-unsigned take_signal_count(int number) noexcept;
+
+struct taken_signals {
+  unsigned count = 0;
+  std::uint64_t arrival = 0;  ///< of the first of them; grows from signal to signal, whatever their numbers
+};
+/// Those that came since the last call.   Thread: one for each signal.
+taken_signals take_signals(int number) noexcept;
 /// Has any watched signal come that nobody has taken?
 bool any_signal() noexcept;
 /// The second SIGINT that finds the first one untaken ends the process by the default action: a program whose loop is

@@ -5,108 +5,157 @@
 #include "loop/loop.hpp"
 
 #include <algorithm>
+#include <array>
+#include <csignal>
+#include <cstddef>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
 namespace asyncio::loop {
 
-// An entry may be removed while its op stands in the ready queue, or from within its own action: `queued` and `running`
-// keep it until the op has run.
+// An entry may be removed while its op stands in the ready queue: `queued` keeps it until that has run. Or from within its
+// own action: `running` keeps the context, too.
 struct signal_table::entry : detail::op {
   signal_table* table = nullptr;
+  listener who = listener::handler;
   int number = 0;
   action act = nullptr;
   void* context = nullptr;
   void (*release)(void*) noexcept = nullptr;
+  entry* below = nullptr;
   unsigned count = 0;
+  std::uint64_t arrival = 0;
   bool queued = false;
+  bool running = false;
   bool removed = false;
 };
 
-void signal_table::add(int number, action act, void* context, void (*release)(void*) noexcept) {
-  if (!kernel::is_catchable_signal(number)) {
-    release(context);
-    throw std::invalid_argument("signal " + std::to_string(number) + " cannot be caught");
-  }
-  if (!kernel::is_main_thread()) {
-    release(context);
-    throw std::runtime_error("signal handlers are installed in the main thread");
-  }
+void signal_table::check(listener who, int number) const {
+  const std::string signal = "signal " + std::to_string(number);
+  if (!kernel::is_catchable_signal(number)) throw std::invalid_argument(signal + " cannot be caught");
+  if (!kernel::is_main_thread()) throw std::runtime_error("signal handlers are installed in the main thread");
+  const auto at = entries_.find(number);
+  if (at == entries_.end()) return;
+  const listener there = at->second->who;
+  if (there == listener::receiver) throw std::runtime_error(signal + " is received by a signal_receiver already");
+  if (there == listener::handler && who != listener::handler)
+    throw std::runtime_error(signal + " is handled by add_signal_handler() already");
+}
+
+void signal_table::add(listener who, int number, action act, void* context, void (*release)(void*) noexcept) {
   entry* e = nullptr;
   try {
+    check(who, number);
     e = new entry;
   } catch (...) {
     release(context);
     throw;
   }
   e->table = this;
+  e->who = who;
   e->number = number;
   e->act = act;
   e->context = context;
   e->release = release;
   e->done = &signal_table::run;
-  const auto old = entries_.find(number);
-  if (old != entries_.end()) return end(std::exchange(old->second, e));
+  const auto at = entries_.find(number);
+  if (at == entries_.end()) return begin(e);
+  entry* const before = std::exchange(at->second, e);
+  const bool replaced = before->who == who;
+  e->below = replaced ? before->below : before;
+  settle_escape(number);
+  if (replaced) end(before);
+}
+
+// The first to listen to this signal.
+void signal_table::begin(entry* e) {
   try {
-    entries_.emplace(number, e);
-    kernel::watch_signal(number, loop_.box().wake_fd());
+    entries_.emplace(e->number, e);
+    kernel::watch_signal(e->number, loop_.box().wake_fd());
   } catch (...) {
-    entries_.erase(number);
+    entries_.erase(e->number);
     end(e);
     throw;
   }
+  settle_escape(e->number);
   loop_.set_signal_look(&signal_table::look, this);
 }
 
-bool signal_table::remove(int number) noexcept {
+bool signal_table::remove(listener who, int number) noexcept {
   const auto at = entries_.find(number);
   if (at == entries_.end()) return false;
-  entry* const e = at->second;
-  entries_.erase(at);
-  kernel::unwatch_signal(number);
-  if (entries_.empty()) loop_.set_signal_look(nullptr, nullptr);
+  entry** link = &at->second;
+  while (*link != nullptr && (*link)->who != who) link = &(*link)->below;
+  if (*link == nullptr) return false;
+  entry* const e = *link;
+  *link = e->below;
+  if (at->second == nullptr) {
+    entries_.erase(at);
+    kernel::unwatch_signal(number);
+    if (entries_.empty()) loop_.set_signal_look(nullptr, nullptr);
+  }
+  settle_escape(number);
   end(e);
   return true;
 }
 
-bool signal_table::has_other_than(action act) const noexcept {
-  return std::ranges::any_of(entries_, [act](const auto& each) { return each.second->act != act; });
+void signal_table::settle_escape(int number) noexcept {
+  if (number != SIGINT) return;
+  const auto at = entries_.find(number);
+  kernel::set_interrupt_escape(at != entries_.end() && at->second->who == listener::standby);
+}
+
+bool signal_table::has_more_than_standbys() const noexcept {
+  return std::ranges::any_of(entries_, [](const auto& each) { return each.second->who != listener::standby; });
 }
 
 void signal_table::remove_all() noexcept {
-  while (!entries_.empty()) remove(entries_.begin()->first);
+  while (!entries_.empty()) remove(entries_.begin()->second->who, entries_.begin()->first);
 }
 
 // The last thing that a change of the table does: what is released may be a closure whose destructor adds and removes
 // signal handlers.
 void signal_table::end(entry* e) noexcept {
   e->removed = true;
-  if (e->queued) return;
-  e->release(e->context);
-  delete e;
+  if (e->running) return;
+  const auto release = e->release;
+  void* const context = e->context;
+  if (!e->queued) delete e;
+  release(context);
 }
 
 void signal_table::look(void* self) noexcept {
   auto* table = static_cast<signal_table*>(self);
+  std::array<entry*, kernel::most_signals> came;
+  std::size_t how_many = 0;
   for (auto& [number, e] : table->entries_) {
-    const unsigned count = kernel::take_signal_count(number);
-    if (count == 0) continue;
-    e->count += count;
+    const kernel::taken_signals taken = kernel::take_signals(number);
+    if (taken.count == 0) continue;
+    e->count += taken.count;
     if (e->queued) continue;
     e->queued = true;
-    table->loop_.post(e);
+    e->arrival = taken.arrival;
+    came[how_many++] = e;
   }
+  const auto in_order = std::span(came).first(how_many);
+  std::ranges::sort(in_order, {}, &entry::arrival);
+  for (entry* e : in_order) table->loop_.post(e);
 }
 
 void signal_table::run(detail::op* self) noexcept {
   auto* e = static_cast<entry*>(self);
-  const unsigned count = std::exchange(e->count, 0u);
-  if (!e->removed && !e->table->loop_.closing()) e->act(e->number, count, e->context);
   e->queued = false;
-  if (!e->removed) return;
-  e->release(e->context);
-  delete e;
+  if (e->removed) {
+    delete e;
+    return;
+  }
+  if (e->table->loop_.closing()) return;
+  e->running = true;
+  e->act(e->number, std::exchange(e->count, 0u), e->context);
+  e->running = false;
+  if (e->removed) end(e);
 }
 
 }  // namespace asyncio::loop

@@ -43,12 +43,11 @@ class [[nodiscard("it must be awaited: co_await s.next()")]] signal_wait : priva
 
 }  // namespace detail
 
-/// Receives signals, for as long as it lives, and gives them one after another to who awaits next(), in the order in
-/// which they came. Those that nobody awaits are kept, of each number one: it stands for all that came since the last of
-/// that number was given. So after the last of a burst next() gives that number once more, and the burst may be seen as
-/// one; and what is kept is never more than one for each number.
-/// It steps before run()'s own answer to Ctrl-C, when SIGINT is among its signals.
-/// Thread: its loop's, the main one, checked; may be destroyed in any.   Python: none; anyio.open_signal_receiver().
+/// Receives signals for as long as it lives. next() gives them one after another, in the order in which they came. Those
+/// that nobody awaits are kept, of each number one: so never more than it has numbers; a burst of one number is given at
+/// least once, and always once more after its last. It is not for counting: the system, too, makes one of several.
+/// It goes before run()'s own answer to Ctrl-C, when SIGINT is among its signals.
+/// Thread: its loop's, the main one, checked; it may be destroyed in any.   Python: none; anyio.open_signal_receiver().
 class signal_receiver {
  public:
   /// Listens from now on, in the running loop.

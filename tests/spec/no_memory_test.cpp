@@ -177,6 +177,29 @@ TEST_F(NoMemory, a_signal_handler_that_cannot_be_added_is_let_go) {
   EXPECT_EQ(counted::alive, 1);
 }
 
+TEST_F(NoMemory, a_receiver_that_cannot_be_made_listens_to_nothing) {
+  auto t = loop_->create_task([]() -> coroutine<> {
+    std::optional<signal_receiver> receiver;
+    EXPECT_GT(failures_until_it_works([&] {
+                try {
+                  receiver.emplace(std::initializer_list<int>{SIGUSR1, SIGUSR2});
+                } catch (...) {
+                  for (const int number : {SIGUSR1, SIGUSR2}) {
+                    struct sigaction now{};
+                    EXPECT_EQ(::sigaction(number, nullptr, &now), 0);
+                    EXPECT_EQ(now.sa_handler, SIG_DFL);
+                  }
+                  throw;
+                }
+              }),
+              4);
+    ::raise(SIGUSR2);
+    const std::optional<int> number = co_await receiver->next();
+    EXPECT_EQ(number, SIGUSR2);
+  }());
+  loop_->run_until_complete(t);
+}
+
 TEST_F(NoMemory, a_reader_that_cannot_be_added_is_let_go) {
   int ends[2];
   ASSERT_EQ(::pipe(ends), 0);

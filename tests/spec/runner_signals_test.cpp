@@ -161,6 +161,40 @@ TEST(Interrupt, a_handler_that_the_program_gave_the_loop_is_left_alone) {
   EXPECT_EQ(seen, 1);
 }
 
+// ... and stays when the run is over.
+TEST(Interrupt, a_handler_that_is_added_inside_a_run_is_heard_instead_and_stays) {
+  runner r;
+  int seen = 0;
+  const auto until_seen = [&]() -> coroutine<> {
+    while (seen == 0) co_await sleep(1ms);
+  };
+  r.run([&]() -> coroutine<> {
+    get_running_loop().add_signal_handler(SIGINT, [&] { ++seen; });
+    ::raise(SIGINT);
+    ::raise(SIGINT);  // by run()'s own answer it would end the process
+    co_await until_seen();
+  });
+  EXPECT_EQ(std::exchange(seen, 0), 1);
+  ::raise(SIGINT);
+  r.run(until_seen());
+  EXPECT_TRUE(r.get_loop().remove_signal_handler(SIGINT));
+  EXPECT_TRUE(has_default_action(SIGINT));
+}
+
+TEST(Interrupt, removing_a_handler_brings_back_runs_own_answer) {
+  journal happened;
+  const auto main = [&]() -> coroutine<> {
+    event_loop& loop = get_running_loop();
+    happened(loop.remove_signal_handler(SIGINT) ? "removed" : "there was none");
+    loop.add_signal_handler(SIGINT, [] {});
+    happened(loop.remove_signal_handler(SIGINT) ? "removed" : "there was none");
+    ::raise(SIGINT);
+    co_await sleep(1h);
+  };
+  happened(thrown_by([&] { run(main); }));
+  EXPECT_EQ(happened.seen(), (lines{"there was none", "removed", "keyboard_interrupt"}));
+}
+
 TEST(Interrupt, each_run_of_a_runner_counts_anew) {
   runner r;
   const auto main = []() -> coroutine<> {
@@ -324,6 +358,17 @@ TEST(SignalHandler, several_signals_each_reach_their_own) {
   for (const int n : numbers) ::raise(n);
   loop->run_forever();
   EXPECT_EQ(seen.size(), numbers.size());
+}
+
+TEST(SignalHandler, several_are_called_in_the_order_in_which_their_signals_came) {
+  auto loop = new_event_loop();
+  std::vector<int> seen;
+  const std::vector<int> order{SIGUSR2, SIGHUP, SIGTERM, SIGUSR1};
+  for (const int n : order) loop->add_signal_handler(n, [&, n] { seen.push_back(n); });
+  for (const int n : order) ::raise(n);
+  loop->call_later(1ms, [&] { loop->stop(); });
+  loop->run_forever();
+  EXPECT_EQ(seen, order);
 }
 
 // One loop watches a signal at a time.

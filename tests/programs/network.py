@@ -59,6 +59,36 @@ class Program:
             pass
         return self.printed, self.process.wait(max(0.1, self.deadline - time.monotonic()))
 
+    def wait_for(self, what, find):
+        """Waits until find() has found something."""
+        while not (found := find()):
+            assert self.process.poll() is None, f"it ended with {self.process.returncode} before {what}"
+            assert time.monotonic() < self.deadline, f"{what} not within {SECONDS} s"
+            time.sleep(0.01)
+        return found
+
+    def port(self):
+        """The port that it listens on, once it does."""
+        def find():
+            open_files = {os.readlink(file) for file in Path(f"/proc/{self.process.pid}/fd").iterdir()}
+            for line in Path(f"/proc/{self.process.pid}/net/tcp").read_text().splitlines()[1:]:
+                _, local, _, state, *_, inode = line.split()[:10]
+                if state == "0A" and f"socket:[{inode}]" in open_files:
+                    return int(local.split(":")[1], 16)
+            return None
+        return self.wait_for("it listens", find)
+
+    def catches(self, number):
+        """Whether it has a handler for this signal."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        caught = re.search(r"^SigCgt:\s*([0-9a-f]+)$", status, re.MULTILINE)
+        return caught is not None and int(caught[1], 16) >> (number - 1) & 1 == 1
+
+    def signal(self, number):
+        """Sends it once the program has a handler for it."""
+        self.wait_for(f"it catches {number.name}", lambda: self.catches(number))
+        self.process.send_signal(number)
+
     def close(self):
         self.process.kill()
         self.process.wait()
@@ -149,6 +179,54 @@ def client(start):
     assert status == 0, status
 
 
+def is_refused(port):
+    try:
+        connect("127.0.0.1", port).close()
+        return False
+    except ConnectionError:
+        return True
+
+
+def signals(start):
+    program = start({})
+    port = program.port()
+    assert read_to_the_end(connect("127.0.0.1", port)) == b"bye\n"
+    for times in (1, 2):
+        program.signal(signal.SIGHUP)
+        program.read_until(r"(reload\n){%d}" % times)
+    assert not is_refused(port)
+    program.signal(signal.SIGTERM)
+    program.wait_for("the server is gone", lambda: is_refused(port))
+    program.wait_for("the receiver is gone", lambda: not program.catches(signal.SIGTERM))
+    program.signal(signal.SIGUSR1)
+    assert program.end() == ("reload\n" * 2, 0), (program.printed, program.process.returncode)
+
+    program = start({})  # its receiver is still waited in at the end
+    program.wait_for("it receives", lambda: program.catches(signal.SIGHUP))
+    program.signal(signal.SIGUSR1)
+    assert program.end() == ("", 0), (program.printed, program.process.returncode)
+
+
+def redis_like(start):
+    for number in (signal.SIGTERM, signal.SIGINT):
+        program = start({6379: 0})
+        port = program.port()
+        assert port != 6379
+        one, other = connect("127.0.0.1", port), connect("127.0.0.1", port)
+        one.sendall(b"PING\r\nSET name value\r\nGET name\r\nDEL name\r\n")
+        answers = one.makefile("rb")
+        assert [answers.readline() for _ in range(4)] == [b"+PONG\r\n", b"+OK\r\n", b"$value\r\n", b"-ERR\r\n"]
+        program.wait_for("it receives", lambda: program.catches(signal.SIGTERM))
+        program.signal(number)
+        program.read_until(rf"signal {int(number)}\n")
+        program.wait_for("it accepts nobody", lambda: is_refused(port))
+        other.sendall(b"GET name\r\n")  # who is connected is still served
+        assert other.makefile("rb").readline() == b"$value\r\n"
+        one.shutdown(socket.SHUT_WR)
+        other.shutdown(socket.SHUT_WR)
+        assert program.end() == (f"signal {int(number)}\n", 0), (program.printed, program.process.returncode)
+
+
 def bounded_download(start):
     listener = listen()
     most, sources = 16, 40
@@ -200,8 +278,10 @@ PROGRAMS = {
     "22_echo_server_lambda": echo_server_lambda,
     "23_echo_server_function": echo_server_function,
     "24_client": client,
+    "34_signals": signals,
     "40_bounded_download": bounded_download,
     "43_callbacks_in_classes": callbacks_in_classes,
+    "47_redis_like": redis_like,
 }
 
 

@@ -5,7 +5,7 @@
 namespace asyncio::testing {
 
 /// Every task waits, and nothing can wake any of them: nothing is ready, no timer is armed, nothing is in flight in the
-/// kernel or in the library's threads, and no signal handler is installed. what() has each task that is not done, with
+/// kernel or in the library's threads, and nobody listens to a signal. what() has each task that is not done, with
 /// its coroutines and who waits for it.
 class deadlock_error : public std::logic_error {
  public:

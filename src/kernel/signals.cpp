@@ -16,8 +16,8 @@ namespace asyncio::kernel {
 namespace {
 
 struct watched {
-  std::atomic<unsigned> count{0};
   std::atomic<std::uint64_t> arrival{0};  // of the first that is counted; written while nothing is
+  std::atomic<unsigned> count{0};
   std::atomic<int> wake_fd{-1};
   struct sigaction before{};
 };

@@ -414,16 +414,16 @@ TEST(SignalReceiver, one_that_outlives_a_run_goes_on_receiving_in_the_next) {
 // ---- its loop's end, other threads, other loops, other processes
 
 TEST(SignalReceiver, the_end_of_its_loop_closes_it) {
-  std::optional<signal_receiver> s;
-  std::optional<task<std::string>> waited;
+  std::unique_ptr<signal_receiver> s;
+  task<std::string> waited;
   run([&]() -> coroutine<> {
-    s.emplace(std::initializer_list<int>{SIGUSR1});
+    s = std::make_unique<signal_receiver>(std::initializer_list<int>{SIGUSR1});
     waited = create_task(next_of(*s));
     co_await settle();
     ::raise(SIGUSR1);
     ::raise(SIGUSR1);
   });
-  EXPECT_TRUE(waited->done());
+  EXPECT_TRUE(waited.done());
   EXPECT_TRUE(has_default_action(SIGUSR1));
   EXPECT_EQ(run([&] { return next_of(*s); }), "nothing");
   s->close();

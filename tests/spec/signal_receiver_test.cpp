@@ -202,7 +202,7 @@ TEST(SignalReceiver, who_is_cancelled_leaves_the_signal_to_the_next_in_line) {
     co_await sleep(1s);
     raise_all({SIGUSR1, SIGUSR2});
     const std::string cancelled = co_await first;
-    const std::string came = co_await second;
+    const std::string came = co_await ending(wait_for(second, 1s));
     EXPECT_EQ(cancelled, "cancelled_error");
     EXPECT_EQ(came, "USR1");
     get_running_loop().remove_signal_handler(SIGUSR2);

@@ -84,7 +84,7 @@ class ssl_arg {
   const detail::tls_provider* provider_ = nullptr;
 };
 
-/// How open_connection() connects.
+/// How open_connection() and open_unix_connection() connect.
 struct connection_options {
   ssl_arg ssl = {};
   std::string_view server_hostname = {};  ///< the name the certificate must have, when it is not `host`; needs ssl
@@ -98,10 +98,10 @@ struct connection_options {
   std::optional<int> interleave = {};
   std::optional<timedelta> ssl_handshake_timeout = {};
   std::optional<timedelta> ssl_shutdown_timeout = {};
-  int sock = -1;  ///< a connected stream socket, taken over; instead of host and port
+  int sock = -1;  ///< a connected stream socket, taken over; instead of host and port, or path
 };
 
-/// How start_server() listens and serves.
+/// How start_server() and start_unix_server() listen and serve.
 struct server_options {
   ssl_arg ssl = {};
   int backlog = 100;                       ///< connections that wait in the kernel to be accepted
@@ -115,7 +115,7 @@ struct server_options {
   std::optional<timedelta> ssl_handshake_timeout = {};
   std::optional<timedelta> ssl_shutdown_timeout = {};
   bool cleanup_socket = true;  ///< Unix: remove the path when the server is closed
-  int sock = -1;               ///< a bound stream socket, taken over; instead of host and port
+  int sock = -1;               ///< a bound stream socket, taken over; instead of host and port, or path
 };
 
 static_assert(std::is_aggregate_v<host_port> && std::is_trivially_copyable_v<host_port>);

@@ -203,7 +203,7 @@ class server {
 
   /// The addresses listened on; none once closed.
   std::vector<socket_address> sockets() const;
-  /// The port of the first of them, also after close().
+  /// The port of the first of them, also after close(); 0 for a Unix socket.
   int port() const;
   event_loop& get_loop() const;
 
@@ -261,8 +261,22 @@ class typed_client_callback final : public client_callback {
   H handler_;
 };
 
+/// A handler, checked, its type forgotten.
+template <class H>
+std::unique_ptr<client_callback> make_client_callback(H&& handler) {
+  static_assert(client_handler<H>,
+                "a handler takes stream_reader and stream_writer by value, and is a coroutine function");
+  static_assert(closure_has_a_name<H>, ASYNCIO_CLOSURE_SENTENCE);
+  if constexpr (client_handler<H> && closure_has_a_name<H>)
+    return std::make_unique<typed_client_callback<std::decay_t<H>>>(std::in_place, std::forward<H>(handler));
+  else
+    return nullptr;
+}
+
 coroutine<server> start_server(std::unique_ptr<client_callback> handler, std::string_view host, int port,
                                server_options options);
+coroutine<server> start_unix_server(std::unique_ptr<client_callback> handler, std::string_view path,
+                                    server_options options);
 
 }  // namespace detail
 
@@ -277,15 +291,23 @@ coroutine<connection> open_connection(std::string_view host, int port, connectio
 /// Errors: as open_connection(), with the address that could not be bound.   Python: asyncio.start_server().
 template <class H>
 coroutine<server> start_server(H&& handler, std::string_view host, int port, server_options options = {}) {
-  static_assert(client_handler<H>,
-                "a handler takes stream_reader and stream_writer by value, and is a coroutine function");
-  static_assert(closure_has_a_name<H>, ASYNCIO_CLOSURE_SENTENCE);
-  if constexpr (client_handler<H> && closure_has_a_name<H>)
-    return detail::start_server(
-        std::make_unique<detail::typed_client_callback<std::decay_t<H>>>(std::in_place, std::forward<H>(handler)), host,
-        port, options);
-  else
-    return detail::start_server(nullptr, host, port, options);
+  return detail::start_server(detail::make_client_callback(std::forward<H>(handler)), host, port, options);
+}
+
+/// Connects to the Unix socket at `path`; one that begins with NUL is a name in Linux' abstract namespace.
+/// While the server's backlog is full it waits for room, as connect(2) does. The call copies its arguments.
+/// Cancel: safe, nothing stays open.   Errors: std::invalid_argument for a path that is empty, has a NUL inside or is
+/// longer than 107 bytes, and for options that are not for Unix sockets; std::system_error with the path (ENOENT,
+/// ECONNREFUSED, EACCES …).   Python: asyncio.open_unix_connection().
+coroutine<connection> open_unix_connection(std::string_view path, connection_options options = {});
+
+/// Serves the Unix socket at `path`, as start_server() does a port. A socket file that nobody is bound to any more is
+/// replaced; that of a living server, and any other file, never is. The file's permissions are those of the umask. When
+/// the server is closed, or destroyed, it removes the file if that is still its own (`.cleanup_socket`).
+/// Errors: as open_unix_connection() (EADDRINUSE, EACCES …).   Python: asyncio.start_unix_server().
+template <class H>
+coroutine<server> start_unix_server(H&& handler, std::string_view path, server_options options = {}) {
+  return detail::start_unix_server(detail::make_client_callback(std::forward<H>(handler)), path, options);
 }
 
 }  // namespace asyncio

@@ -10,6 +10,10 @@ namespace asyncio::io {
 
 namespace sys = kernel::sys;
 
+namespace {
+constexpr timedelta longest_room_delay{std::chrono::milliseconds(50)};
+}  // namespace
+
 std::vector<socket_address> interleave(std::vector<socket_address> addresses, std::size_t first_count) {
   if (first_count == 0 || addresses.empty()) return addresses;
   std::vector<socket_address> first, others, ordered;
@@ -43,9 +47,11 @@ void connector::begin() {
       local_lookup_ = lookup::start(l, *query_.local, &connector::local_found, this, this);
     }
   }
-  if (auto known = resolve_numeric(query_.remote)) {
-    attempts_ = std::make_unique<attempt[]>(known->size());
-    attempts_[attempt_count_++].target = known->front();
+  if (!query_.address)
+    if (const auto known = resolve_numeric(query_.remote)) query_.address = known->front();
+  if (query_.address) {
+    attempts_ = std::make_unique<attempt[]>(1);
+    attempts_[attempt_count_++].target = *query_.address;
   } else {
     try {
       remote_lookup_ = lookup::start(l, query_.remote, &connector::remote_found, this, this);
@@ -118,7 +124,7 @@ void connector::start_next() noexcept {
   }
 }
 
-// False: it has failed already.
+// False: it has failed already. A timer that is armed afterwards waits for room at a Unix server.
 bool connector::start_attempt(attempt& a) {
   try {
     a.socket = open_stream_socket(a.target.family());
@@ -135,7 +141,7 @@ bool connector::start_attempt(attempt& a) {
     return true;
   }
   settle(a, a.result);
-  return then_ == nullptr;
+  return then_ == nullptr || delay_.armed();
 }
 
 void connector::bind_local(attempt& a) const {
@@ -171,6 +177,7 @@ void connector::attempt_done(detail::op* self) noexcept {
 // What became of an attempt. A connection of a port with itself, which TCP allows on one machine, is none.
 void connector::settle(attempt& a, std::int64_t result) noexcept {
   int error = static_cast<int>(-result);
+  if (error == EAGAIN && a.target.family() == address_family::unix_) return wait_for_room(a);
   if (error == 0 && local_address(a.socket.get()) == a.target) error = ECONNREFUSED;
   try {
     if (error != 0) failures_.push_back({error, os_error(error, "cannot connect to " + a.target.to_string()).what()});
@@ -181,6 +188,18 @@ void connector::settle(attempt& a, std::int64_t result) noexcept {
   // The transport registers the descriptor anew, with nothing remembered.
   if (!home_.closed()) home_.get().forget(a.socket.get());
   finish(std::move(a.socket), a.target, nullptr);
+}
+
+// The kernel does not tell when there is room in the backlog: it is tried again, less and less often.
+void connector::wait_for_room(attempt& a) noexcept {
+  close(a);
+  --next_attempt_;
+  try {
+    arm_delay(room_delay_);
+  } catch (...) {
+    return finish({}, {}, std::current_exception());
+  }
+  room_delay_ = std::min(room_delay_ + room_delay_, longest_room_delay);
 }
 
 void connector::arm_delay(timedelta delay) {

@@ -17,15 +17,17 @@ namespace asyncio::io {
 struct connect_query {
   name_query remote;
   std::optional<name_query> local;
-  std::optional<timedelta> delay;      ///< how long an attempt is alone; nullopt: until it failed
-  std::size_t first_family_count = 1;  ///< 0: the addresses in the order of the resolver
+  std::optional<timedelta> delay;              ///< how long an attempt is alone; nullopt: until it failed
+  std::size_t first_family_count = 1;          ///< 0: the addresses in the order of the resolver
+  std::optional<socket_address> address = {};  ///< the one to connect to, instead of `remote`
 };
 
 /// The order of RFC 8305: families take turns, after `first_count` addresses of the first one's.
 std::vector<socket_address> interleave(std::vector<socket_address> addresses, std::size_t first_count);
 
 /// One connection on its way: resolves, then tries the addresses in order, each after the one before it has failed or
-/// been silent for `delay`; the first that connects wins, the others are closed.
+/// been silent for `delay`; the first that connects wins, the others are closed. A Unix server whose backlog is full is
+/// tried until it has room, as a blocking connect() waits for that.
 class connector final : public counted {
  public:
   /// Called in the loop's thread, once, never from inside start(): a connected socket, or an error.
@@ -66,6 +68,7 @@ class connector final : public counted {
   void start_next() noexcept;
   bool start_attempt(attempt& a);
   void settle(attempt& a, std::int64_t result) noexcept;
+  void wait_for_room(attempt& a) noexcept;
   void bind_local(attempt& a) const;
   void arm_delay(timedelta delay);
   void disarm_delay() noexcept;
@@ -86,6 +89,7 @@ class connector final : public counted {
   std::size_t next_attempt_ = 0;
   std::size_t in_flight_ = 0;
   std::vector<failure> failures_;
+  timedelta room_delay_{std::chrono::milliseconds(1)};
   owned<detail::op> begin_;
   owned<detail::timer_op> delay_;
 };

@@ -2,6 +2,7 @@
 #include "io/socket.hpp"
 
 #include "io/io.hpp"
+#include "io/socket_file.hpp"
 
 #include <stdexcept>
 #include <string>
@@ -46,7 +47,9 @@ unique_fd bind_one(const socket_address& address, const listen_options& options)
   if (options.keep_alive) require_option(fd.get(), SOL_SOCKET, SO_KEEPALIVE, "SO_KEEPALIVE");
   // Else the socket for :: would take the IPv4 port too, and that of 0.0.0.0 could not be bound.
   if (address.family() == address_family::inet6) require_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, "IPV6_V6ONLY");
-  const int error = sys::bind(fd.get(), address_access::data(address), address_access::size(address));
+  int error = sys::bind(fd.get(), address_access::data(address), address_access::size(address));
+  if (error == -EADDRINUSE && remove_stale_file(address))
+    error = sys::bind(fd.get(), address_access::data(address), address_access::size(address));
   if (error == -EADDRNOTAVAIL) return {};
   if (error < 0) throw os_error(-error, "cannot bind to " + address.to_string());
   return fd;
@@ -100,6 +103,14 @@ void adopt_stream_socket(int fd) {
   size = sizeof family;
   if (sys::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size) == 0 && is_tcp(family))
     set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
+void adopt_unix_socket(int fd) {
+  int family = AF_UNIX;
+  socklen_t size = sizeof family;
+  if (sys::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size) == 0 && family != AF_UNIX)
+    throw std::invalid_argument("a Unix stream socket was expected, got descriptor " + std::to_string(fd));
+  adopt_stream_socket(fd);
 }
 
 std::vector<unique_fd> bind_listeners(std::span<const socket_address> addresses, const listen_options& options) {

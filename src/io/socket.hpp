@@ -37,6 +37,8 @@ unique_fd open_stream_socket(address_family family);
 /// Takes over somebody's stream socket: makes it non-blocking, TCP_NODELAY on TCP.
 /// Errors: std::invalid_argument when it is none; std::system_error. The descriptor is the caller's again then.
 void adopt_stream_socket(int fd);
+/// The same, for those of Unix only.
+void adopt_unix_socket(int fd);
 
 struct listen_options {
   bool reuse_address = true;
@@ -46,7 +48,7 @@ struct listen_options {
 
 /// Bound sockets, one for each address. An address that this machine does not have, or whose family it does not know,
 /// is left out, unless nothing remains. With port 0 all get the same port, chosen by the kernel. What is accepted from
-/// them inherits TCP_NODELAY and keep_alive.
+/// them inherits TCP_NODELAY and keep_alive. A stale file at a Unix path is replaced.
 /// Errors: std::system_error with the address in its text; nothing stays open then.
 std::vector<unique_fd> bind_listeners(std::span<const socket_address> addresses, const listen_options& options);
 

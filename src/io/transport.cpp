@@ -21,7 +21,9 @@ std::string_view text_of(const kernel::io_op& request) noexcept {
 }  // namespace
 
 ref<stream_transport> stream_transport::make(loop::loop& l, unique_fd fd, const socket_address& peer) {
-  return ref<stream_transport>::adopt(new stream_transport(l, std::move(fd), peer));
+  auto made = ref<stream_transport>::adopt(new stream_transport(l, std::move(fd), peer));
+  if (address_access::size(peer) > made->peer_.size()) made->long_peer_ = std::make_unique<socket_address>(peer);
+  return made;
 }
 
 stream_transport::stream_transport(loop::loop& l, unique_fd fd, const socket_address& peer) noexcept
@@ -51,6 +53,7 @@ void stream_transport::close_descriptor() noexcept {
 }
 
 socket_address stream_transport::peer() const noexcept {
+  if (long_peer_) return *long_peer_;
   if (peer_size_ != 0) return address_of(peer_.data(), peer_size_);
   return fd_ < 0 ? socket_address() : peer_address(fd_);
 }

@@ -92,7 +92,8 @@ class stream_transport final : public channel {
   water_marks marks_;
   std::exception_ptr error_;
   std::uint8_t peer_size_ = 0;
-  std::array<unsigned char, sizeof(sockaddr_in6)> peer_{};  // of the families that fit; the others are asked for
+  std::array<unsigned char, sizeof(sockaddr_in6)> peer_{};  // when it fits
+  std::unique_ptr<const socket_address> long_peer_;         // when it does not: a Unix path
 };
 
 }  // namespace asyncio::io

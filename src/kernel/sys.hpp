@@ -66,6 +66,8 @@ inline int getsockname(int fd, sockaddr* address, socklen_t* size) noexcept {
 inline int getpeername(int fd, sockaddr* address, socklen_t* size) noexcept {
   return checked(::getpeername(fd, address, size));
 }
+inline int lstat(const char* path, struct stat* about) noexcept { return checked(::lstat(path, about)); }
+inline int unlink(const char* path) noexcept { return checked(::unlink(path)); }
 inline int get_status_flags(int fd) noexcept { return checked(::fcntl(fd, F_GETFL)); }
 inline int set_status_flags(int fd, int flags) noexcept { return checked(::fcntl(fd, F_SETFL, flags)); }
 
@@ -109,7 +111,7 @@ inline std::size_t read_size(std::size_t wanted) noexcept { return wanted; }
       each(close) each(getsockopt) each(setsockopt) each(getsockname) each(getpeername) each(get_status_flags)         \
           each(set_status_flags) each(epoll_create1) each(epoll_ctl) each(epoll_wait) each(epoll_pwait2) each(eventfd) \
               each(read) each(write) each(set_signal_action) each(set_signal_mask) each(getaddrinfo)                   \
-                  each(freeaddrinfo) each(read_size)
+                  each(freeaddrinfo) each(read_size) each(lstat) each(unlink)
 
 #if defined(ASYNCIO_TEST_SEAMS)
 

@@ -4,6 +4,7 @@
 #include "io/address.hpp"
 #include "io/transport.hpp"
 #include "streams/stream_core.hpp"
+#include "streams/unix_options.hpp"
 #include "streams/waits.hpp"
 
 #include <stdexcept>
@@ -110,17 +111,32 @@ struct owned_options {
   int sock;
 };
 
-void check(const owned_options& options, const std::string& host, int port) {
+void check_common(const owned_options& options) {
   if (options.limit == 0) throw std::invalid_argument("the limit of a stream must be greater than 0");
   if (!options.server_hostname.empty() && !options.has_ssl)
     throw std::invalid_argument("server_hostname is only meaningful with ssl");
   if (options.has_ssl_timeout && !options.has_ssl)
     throw std::invalid_argument("ssl_handshake_timeout and ssl_shutdown_timeout are only meaningful with ssl");
+}
+
+void check(const owned_options& options, const std::string& host, int port) {
+  check_common(options);
   const bool named = !host.empty() || port != 0;
   if (named && options.sock >= 0)
     throw std::invalid_argument("host/port and sock can not be specified at the same time");
   if (!named && options.sock < 0) throw std::invalid_argument("host and port was not specified and no sock specified");
   if (options.interleave && *options.interleave < 0) throw std::invalid_argument("interleave must not be negative");
+}
+
+void check_unix(const owned_options& options, const std::string& path) {
+  using streams::refuse_for_unix;
+  check_common(options);
+  streams::check_unix_options(path, options.sock, options.family);
+  refuse_for_unix(!options.local_host.empty() || options.local_port != 0, "local_addr");
+  refuse_for_unix(options.happy_eyeballs_delay != connection_options{}.happy_eyeballs_delay, "happy_eyeballs_delay");
+  refuse_for_unix(options.interleave.has_value(), "interleave");
+  if (options.has_ssl && options.server_hostname.empty())
+    throw std::invalid_argument("ssl needs a server_hostname for a Unix socket");
 }
 
 io::connect_query query_of(const owned_options& options, std::string host, int port) {
@@ -137,24 +153,47 @@ io::connect_query query_of(const owned_options& options, std::string host, int p
   return query;
 }
 
-connection adopt_socket(loop::loop& l, int sock, std::size_t limit) {
-  io::adopt_stream_socket(sock);
+/// A connection of a socket that was adopted.
+connection connection_of(loop::loop& l, int sock, std::size_t limit) {
   return streams::make_connection(io::stream_transport::make(l, io::unique_fd(sock), io::peer_address(sock)), limit);
+}
+
+coroutine<connection> connect_by(io::connect_query query, std::size_t limit) {
+  loop::loop& l = loop::loop::of(detail::running_loop());
+  streams::connect_wait wait(l, std::move(query));
+  co_await detail::in_place(wait);
+  co_return streams::make_connection(io::stream_transport::make(l, std::move(wait.fd), wait.peer), limit);
 }
 
 coroutine<connection> connect(std::string host, int port, owned_options options) {
   check(options, host, port);
-  loop::loop& l = loop::loop::of(detail::running_loop());
-  if (options.sock >= 0) co_return adopt_socket(l, options.sock, options.limit);
-  streams::connect_wait wait(l, query_of(options, std::move(host), port));
-  co_await detail::in_place(wait);
-  co_return streams::make_connection(io::stream_transport::make(l, std::move(wait.fd), wait.peer), options.limit);
+  if (options.sock < 0) {
+    io::connect_query query = query_of(options, std::move(host), port);
+    co_return co_await connect_by(std::move(query), options.limit);
+  }
+  io::adopt_stream_socket(options.sock);
+  co_return connection_of(loop::loop::of(detail::running_loop()), options.sock, options.limit);
+}
+
+coroutine<connection> connect_unix(std::string path, owned_options options) {
+  check_unix(options, path);
+  if (options.sock < 0) {
+    io::connect_query query;
+    query.address = socket_address::unix_path(path);
+    co_return co_await connect_by(std::move(query), options.limit);
+  }
+  io::adopt_unix_socket(options.sock);
+  co_return connection_of(loop::loop::of(detail::running_loop()), options.sock, options.limit);
 }
 
 }  // namespace
 
 coroutine<connection> open_connection(std::string_view host, int port, connection_options options) {
   return connect(std::string(host), port, owned_options(options));
+}
+
+coroutine<connection> open_unix_connection(std::string_view path, connection_options options) {
+  return connect_unix(std::string(path), owned_options(options));
 }
 
 }  // namespace asyncio

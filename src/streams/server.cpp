@@ -4,6 +4,7 @@
 #include "io/address.hpp"
 #include "io/socket.hpp"
 #include "streams/server_core.hpp"
+#include "streams/unix_options.hpp"
 #include "streams/waits.hpp"
 
 #include <asyncio/async_with.hpp>
@@ -87,31 +88,45 @@ coroutine<> close_and_wait(server_ref core) {
 
 coroutine<> nothing() { co_return; }
 
-/// server_options, of which nothing looks elsewhere.
-void check(const server_options& options, const std::string& host, int port, bool named) {
-  io::check_port(port);
+void check_common(const server_options& options) {
   if (options.limit == 0) throw std::invalid_argument("the limit of a stream must be greater than 0");
   if (options.backlog < 0) throw std::invalid_argument("backlog must not be negative");
   if ((options.ssl_handshake_timeout || options.ssl_shutdown_timeout) && !options.ssl)
     throw std::invalid_argument("ssl_handshake_timeout and ssl_shutdown_timeout are only meaningful with ssl");
-  if (options.sock >= 0 && (named || !host.empty()))
+}
+
+void check(const server_options& options, const std::string& host, int port) {
+  io::check_port(port);
+  check_common(options);
+  if (options.sock >= 0 && (port != 0 || !host.empty()))
     throw std::invalid_argument("host/port and sock can not be specified at the same time");
 }
 
-std::vector<io::unique_fd> adopt_listener(int sock) {
-  io::adopt_stream_socket(sock);
-  std::vector<io::unique_fd> bound;
-  bound.emplace_back(sock);
-  return bound;
+void check_unix(const server_options& options, const std::string& path) {
+  using streams::refuse_for_unix;
+  check_common(options);
+  streams::check_unix_options(path, options.sock, options.family);
+  refuse_for_unix(options.reuse_port, "reuse_port");
+  refuse_for_unix(options.reuse_address.has_value(), "reuse_address");
+  refuse_for_unix(options.keep_alive, "keep_alive");
+}
+
+coroutine<server> listen_on(std::unique_ptr<detail::client_callback> handler, streams::bound_sockets bound,
+                            server_options options) {
+  const streams::serve_options serving{options.backlog, options.limit, options.max_connections};
+  server_ref core = server_core::make(get_running_loop(), std::move(handler), std::move(bound), serving);
+  server made = server::from_core(server_ref(core).detach());
+  if (options.start_serving) co_await start(core);
+  co_return std::move(made);
 }
 
 coroutine<server> serve(std::unique_ptr<detail::client_callback> handler, std::string host, int port,
                         server_options options) {
-  check(options, host, port, port != 0);
-  event_loop& face = get_running_loop();
-  std::vector<io::unique_fd> bound;
+  check(options, host, port);
+  streams::bound_sockets bound;
   if (options.sock >= 0) {
-    bound = adopt_listener(options.sock);
+    io::adopt_stream_socket(options.sock);
+    bound.sockets.emplace_back(options.sock);
   } else {
     const io::name_query query{host, port, options.family, true};
     io::check_query(query);
@@ -119,18 +134,29 @@ coroutine<server> serve(std::unique_ptr<detail::client_callback> handler, std::s
     if (auto known = io::resolve_numeric(query)) {
       addresses = std::move(*known);
     } else {
-      streams::resolve_wait wait(loop::loop::of(face.core()), query);
+      streams::resolve_wait wait(loop::loop::of(detail::running_loop()), query);
       co_await detail::in_place(wait);
       addresses = std::move(wait.addresses);
     }
-    bound =
+    bound.sockets =
         io::bind_listeners(addresses, {options.reuse_address.value_or(true), options.reuse_port, options.keep_alive});
   }
-  const streams::serve_options serving{options.backlog, options.limit, options.max_connections};
-  server_ref core = server_core::make(face, std::move(handler), std::move(bound), serving);
-  server made = server::from_core(server_ref(core).detach());
-  if (options.start_serving) co_await start(core);
-  co_return std::move(made);
+  co_return co_await listen_on(std::move(handler), std::move(bound), options);
+}
+
+coroutine<server> serve_unix(std::unique_ptr<detail::client_callback> handler, std::string path,
+                             server_options options) {
+  check_unix(options, path);
+  streams::bound_sockets bound;
+  if (options.sock >= 0) {
+    io::adopt_unix_socket(options.sock);
+    bound.sockets.emplace_back(options.sock);
+  } else {
+    const socket_address address = socket_address::unix_path(path);
+    bound.sockets = io::bind_listeners({&address, 1}, {.reuse_address = false});
+  }
+  if (options.cleanup_socket) bound.file = io::socket_file::at(io::local_address(bound.sockets.front().get()));
+  co_return co_await listen_on(std::move(handler), std::move(bound), options);
 }
 
 }  // namespace
@@ -140,6 +166,11 @@ namespace detail {
 coroutine<server> start_server(std::unique_ptr<client_callback> handler, std::string_view host, int port,
                                server_options options) {
   return serve(std::move(handler), std::string(host), port, options);
+}
+
+coroutine<server> start_unix_server(std::unique_ptr<client_callback> handler, std::string_view path,
+                                    server_options options) {
+  return serve_unix(std::move(handler), std::string(path), options);
 }
 
 }  // namespace detail

@@ -49,10 +49,11 @@ server_core::server_core(event_loop& loop, std::unique_ptr<detail::client_callba
 }
 
 io::ref<server_core> server_core::make(event_loop& loop, std::unique_ptr<detail::client_callback> handler,
-                                       std::vector<io::unique_fd> bound, serve_options options) {
+                                       bound_sockets bound, serve_options options) {
   auto core = io::ref<server_core>::adopt(new server_core(loop, std::move(handler), options));
-  core->listeners_.reserve(bound.size());
-  for (io::unique_fd& fd : bound)
+  core->file_ = std::move(bound.file);
+  core->listeners_.reserve(bound.sockets.size());
+  for (io::unique_fd& fd : bound.sockets)
     core->listeners_.push_back(io::listener::make(core->home_.get(), std::move(fd), *core));
   core->port_ = core->listeners_.front()->address().port();
   return core;
@@ -82,6 +83,7 @@ void server_core::start() {
 void server_core::close() noexcept {
   if (closed_) return;
   closed_ = true;
+  file_.remove();
   for (const auto& l : listeners_) l->close();
   if (home_.closed()) return;
   forever_.wake_all();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 #include "io/listener.hpp"
+#include "io/socket_file.hpp"
 #include "streams/stream_core.hpp"
 
 #include <asyncio/event_loop.hpp>
@@ -11,6 +12,12 @@
 #include <vector>
 
 namespace asyncio::streams {
+
+/// What a server listens on. `file` is a Unix socket's.
+struct bound_sockets {
+  std::vector<io::unique_fd> sockets;
+  io::socket_file file;
+};
 
 /// What of server_options matters after the sockets are bound.
 struct serve_options {
@@ -25,7 +32,7 @@ class server_core final : public io::counted, private io::listener_user {
  public:
   /// Errors: std::bad_alloc.
   static io::ref<server_core> make(event_loop& loop, std::unique_ptr<detail::client_callback> handler,
-                                   std::vector<io::unique_fd> bound, serve_options options);
+                                   bound_sockets bound, serve_options options);
 
   /// Errors: std::runtime_error in a thread that is not the loop's.
   void check_thread(const char* call) const;
@@ -77,6 +84,7 @@ class server_core final : public io::counted, private io::listener_user {
   std::unique_ptr<detail::client_callback> handler_;
   const serve_options options_;
   std::vector<io::ref<io::listener>> listeners_;
+  io::socket_file file_;
   int port_ = 0;
   bool serving_ = false;
   bool closed_ = false;

@@ -2,14 +2,13 @@
 #pragma once
 
 #include "scripted_server.hpp"
+#include "support/scratch_folder.hpp"
 
 #include <asyncio/asyncio.hpp>
 #include <asyncio/curl.hpp>
 
 #include <exception>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <optional>
 #include <set>
 #include <stdexcept>
@@ -29,36 +28,7 @@ inline const bool without_proxy = [] {
   return true;
 }();
 
-/// A folder for one test, removed at its end.
-class scratch_folder {
- public:
-  scratch_folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "asyncio-curl-test-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp");
-    path_ = name;
-  }
-  scratch_folder(const scratch_folder&) = delete;
-  scratch_folder& operator=(const scratch_folder&) = delete;
-  ~scratch_folder() { std::filesystem::remove_all(path_); }
-
-  std::string operator/(std::string_view name) const { return (path_ / name).string(); }
-  /// The names of all that is in it, hidden files too.
-  std::set<std::string> names() const {
-    std::set<std::string> found;
-    for (const auto& entry : std::filesystem::directory_iterator(path_)) found.insert(entry.path().filename().string());
-    return found;
-  }
-  std::string content(std::string_view name) const {
-    std::ifstream file(path_ / name, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  }
-  void put(std::string_view name, std::string_view bytes) const {
-    std::ofstream(path_ / name, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  }
-
- private:
-  std::filesystem::path path_;
-};
+using test::scratch_folder;
 
 /// The error that a download ends in; a failed expectation if it ends otherwise.
 inline asyncio::coroutine<asyncio::curl::transfer_error> failure_of(

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 // Streams when system calls fail, are interrupted or come back short: F1–F4, F14, F22.
 #include "io/fake_names.hpp"
+#include "streams/fault_sweep.hpp"
 #include "streams/stream_test.hpp"
 #include "support/sys_faults.hpp"
 
 #include <asyncio/testing/testing.hpp>
 
 #include <atomic>
-#include <initializer_list>
 
 namespace {
 
@@ -278,40 +278,18 @@ TEST(StreamFaults, ReadNoFurtherAheadThanTwiceTheLimitUnlessMoreIsWanted) {  // 
   });
 }
 
-/// The conversation with the n-th call of one kind failing, for every n and each of these errors, until n is beyond the
-/// last call. Whatever comes of it: it ends, and nothing stays open.
-template <auto Member>
-void sweep(const char* name, std::initializer_list<int> errors) {
-  for (const int error : errors) {
-    int n = 1;
-    for (bool failed = true; failed && n < 200; ++n) {
-      SCOPED_TRACE(std::string(name) + " number " + std::to_string(n) + ": " + std::to_string(error));
-      run_clean([&]() -> coroutine<> {
-        sys_faults faults;
-        faults.fail<Member>(error, n);
-        task<bool> talk = create_task(converse());
-        auto bounded = [&talk]() -> coroutine<> { outcome<bool> end = co_await as_outcome(talk); };
-        try {
-          co_await wait_for(bounded(), 3s);
-        } catch (const timeout_error&) {
-          ADD_FAILURE() << "it hangs";
-        }
-        failed = faults.count<Member>() >= n;
-        reports().clear();
-      });
-    }
-    EXPECT_GT(n, 1) << name;
-  }
+TEST(StreamFaultSweep, Socket) {
+  fault_sweep<&table::socket>("socket", converse, {EMFILE, ENFILE, ENOMEM, EAFNOSUPPORT});
 }
-
-TEST(StreamFaultSweep, Socket) { sweep<&table::socket>("socket", {EMFILE, ENFILE, ENOMEM, EAFNOSUPPORT}); }
-TEST(StreamFaultSweep, Bind) { sweep<&table::bind>("bind", {EADDRINUSE, EADDRNOTAVAIL, EACCES}); }
-TEST(StreamFaultSweep, Listen) { sweep<&table::listen>("listen", {EADDRINUSE}); }
-TEST(StreamFaultSweep, Connect) { sweep<&table::connect>("connect", {ENETUNREACH, ETIMEDOUT, EACCES, EADDRNOTAVAIL}); }
-TEST(StreamFaultSweep, EpollControl) { sweep<&table::epoll_ctl>("epoll_ctl", {ENOMEM, ENOSPC}); }
-TEST(StreamFaultSweep, Send) { sweep<&table::send>("send", {EPIPE, ECONNRESET, ENOBUFS}); }
-TEST(StreamFaultSweep, Receive) { sweep<&table::recv>("recv", {ECONNRESET, ETIMEDOUT, ENOMEM}); }
-TEST(StreamFaultSweep, SetOption) { sweep<&table::setsockopt>("setsockopt", {EINVAL}); }
-TEST(StreamFaultSweep, SocketName) { sweep<&table::getsockname>("getsockname", {ENOBUFS}); }
+TEST(StreamFaultSweep, Bind) { fault_sweep<&table::bind>("bind", converse, {EADDRINUSE, EADDRNOTAVAIL, EACCES}); }
+TEST(StreamFaultSweep, Listen) { fault_sweep<&table::listen>("listen", converse, {EADDRINUSE}); }
+TEST(StreamFaultSweep, Connect) {
+  fault_sweep<&table::connect>("connect", converse, {ENETUNREACH, ETIMEDOUT, EACCES, EADDRNOTAVAIL});
+}
+TEST(StreamFaultSweep, EpollControl) { fault_sweep<&table::epoll_ctl>("epoll_ctl", converse, {ENOMEM, ENOSPC}); }
+TEST(StreamFaultSweep, Send) { fault_sweep<&table::send>("send", converse, {EPIPE, ECONNRESET, ENOBUFS}); }
+TEST(StreamFaultSweep, Receive) { fault_sweep<&table::recv>("recv", converse, {ECONNRESET, ETIMEDOUT, ENOMEM}); }
+TEST(StreamFaultSweep, SetOption) { fault_sweep<&table::setsockopt>("setsockopt", converse, {EINVAL}); }
+TEST(StreamFaultSweep, SocketName) { fault_sweep<&table::getsockname>("getsockname", converse, {ENOBUFS}); }
 
 }  // namespace

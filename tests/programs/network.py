@@ -4,7 +4,7 @@
 
     network.py FOLDER NAME REDIRECT     REDIRECT is the library built of tests/support/redirect_ports.cpp
 
-The programs name fixed ports; here they get others, so that tests can run beside anything.
+The programs name fixed ports and paths; here they get others, so that tests can run beside anything.
 """
 import os
 import pty
@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -21,12 +22,12 @@ SECONDS = 30
 
 
 class Program:
-    """The program with a terminal for its output, and ports of ours for its own."""
+    """The program with a terminal for its output, and ports and paths of ours for its own."""
 
-    def __init__(self, command, redirect, ports):
+    def __init__(self, command, redirect, places):
         terminal, other_end = pty.openpty()
         environment = {**os.environ, "LD_PRELOAD": redirect}
-        environment |= {f"REDIRECT_{port}": str(to) for port, to in ports.items()}
+        environment |= {f"REDIRECT_{place}": str(to) for place, to in places.items()}
         checks = environment.get("ASAN_OPTIONS", "")
         environment["ASAN_OPTIONS"] = ":".join(filter(None, [checks, "verify_asan_link_order=0"]))
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=other_end, env=environment)
@@ -227,6 +228,33 @@ def redis_like(start):
         assert program.end() == (f"signal {int(number)}\n", 0), (program.printed, program.process.returncode)
 
 
+def unix_and_proxy(start):
+    with tempfile.TemporaryDirectory() as folder:
+        up, down = f"{folder}/up", f"{folder}/down"
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(up)
+        listener.listen()
+        listener.settimeout(SECONDS)
+        program = start({"/tmp/up.sock": up, "/tmp/down.sock": down})
+        own = accept(listener)
+        assert read_to_the_end(own) == b"hello", "its own client, which goes without a word"
+        own.close()
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(SECONDS)
+        client.connect(down)
+        behind = accept(listener)
+        client.sendall(b"question")
+        client.shutdown(socket.SHUT_WR)
+        assert read_to_the_end(behind) == b"question"
+        behind.sendall(b"a" * 50_000)
+        behind.close()
+        assert read_to_the_end(client) == b"a" * 50_000
+        program.process.send_signal(signal.SIGINT)
+        printed, status = program.end()
+        assert (printed, status) == ("", 130), (printed, status)
+        assert not Path(down).exists(), "a server removes its file"
+
+
 def bounded_download(start):
     listener = listen()
     most, sources = 16, 40
@@ -278,6 +306,7 @@ PROGRAMS = {
     "22_echo_server_lambda": echo_server_lambda,
     "23_echo_server_function": echo_server_function,
     "24_client": client,
+    "25_unix_and_proxy": unix_and_proxy,
     "34_signals": signals,
     "40_bounded_download": bounded_download,
     "43_callbacks_in_classes": callbacks_in_classes,
@@ -292,8 +321,8 @@ def main():
     folder, name, redirect = sys.argv[1:]
     started = []
 
-    def start(ports, *arguments):
-        started.append(Program([Path(folder) / name, *arguments], redirect, ports))
+    def start(places, *arguments):
+        started.append(Program([Path(folder) / name, *arguments], redirect, places))
         return started[-1]
 
     try:

@@ -104,8 +104,7 @@ asyncio::coroutine<> session(hall& rooms, example::server_settings settings, asy
 int main(int argc, char** argv) {
   example::server_settings settings;
   example::arguments args("chat_server", "A chat of lines in rooms.");
-  example::add_server_arguments(args, settings);
-  args.parse(argc, argv);
+  example::parse_server_arguments(args, settings, argc, argv);
 
   hall rooms;
   auto handler = [&](asyncio::stream_reader reader, asyncio::stream_writer writer) {

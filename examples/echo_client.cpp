@@ -17,7 +17,7 @@
 #include <vector>
 
 struct settings {
-  std::string host = "127.0.0.1", message;
+  std::string host = "127.0.0.1", unix_path, message;
   int port = 0;
   std::size_t count = 1, size = 64, connections = 1;
   std::optional<asyncio::timedelta> timeout;
@@ -33,7 +33,9 @@ std::string pattern(std::size_t connection, std::size_t message, std::size_t siz
 }
 
 asyncio::coroutine<> echo_all(settings s, std::size_t connection) {
-  auto [reader, writer] = co_await asyncio::open_connection(s.host, s.port);
+  auto connecting =
+      s.unix_path.empty() ? asyncio::open_connection(s.host, s.port) : asyncio::open_unix_connection(s.unix_path);
+  auto [reader, writer] = co_await std::move(connecting);
   for (std::size_t i = 0; i < s.count; ++i) {
     std::string message = s.message.empty() ? pattern(connection, i, s.size) : s.message;
     writer.write(message);  // without drain(): a server that waits for us to read would never empty the buffer
@@ -66,6 +68,7 @@ int main(int argc, char** argv) {
   example::arguments args("echo_client", "Sends messages to an echo server and checks what comes back.");
   args.text("--host", "H", "the server's host (default 127.0.0.1)", s.host);
   args.number("--port", "P", "the server's port", s.port, 1, 65535);
+  example::add_unix_argument(args, "the path of the server's Unix socket, instead of host and port", s.unix_path);
   args.text("--message", "TEXT", "send this text instead of made-up bytes", s.message);
   args.number("--count", "N", "messages on each connection, one after the other (default 1)", s.count, 1);
   args.number("--size", "B", "bytes in a message (default 64)", s.size, 1);
@@ -73,7 +76,8 @@ int main(int argc, char** argv) {
   args.seconds("--timeout", "give up after S seconds (default: never)", s.timeout);
   example::add_backend_argument(args, s.backend);
   args.parse(argc, argv);
-  if (!args.given("--port")) args.refuse("--port is needed");
+  example::check_unix_argument(args);
+  if (!args.given("--port") && !args.given("--unix")) args.refuse("--port is needed, or --unix");
   if (args.given("--message") && args.given("--size")) args.refuse("--message and --size exclude each other");
   if (args.given("--message") && s.message.empty()) args.refuse("--message is empty");
   return example::run_program("echo_client", s.backend, [&] { return amain(s); });

@@ -30,8 +30,7 @@ asyncio::coroutine<> echo(idle_timeout idle, asyncio::stream_reader reader, asyn
 int main(int argc, char** argv) {
   example::server_settings settings;
   example::arguments args("echo_server", "Sends every byte back to where it came from.");
-  example::add_server_arguments(args, settings);
-  args.parse(argc, argv);
+  example::parse_server_arguments(args, settings, argc, argv);
 
   auto handler = [&settings](asyncio::stream_reader reader, asyncio::stream_writer writer) {
     return echo(settings.idle_timeout, std::move(reader), std::move(writer));

@@ -257,8 +257,7 @@ int main(int argc, char** argv) {
   example::arguments args("file_server", "Serves the files of a folder over HTTP/1.1.");
   args.text("--root", "DIR", "the folder to serve (default: the current one)", root);
   args.seconds("--delay", "begin each answer S seconds after its request, as a distant server's (default 0)", delay);
-  example::add_server_arguments(args, settings);
-  args.parse(argc, argv);
+  example::parse_server_arguments(args, settings, argc, argv);
 
   std::optional<example::served_folder> folder;
   try {

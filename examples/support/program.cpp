@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <stdexcept>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -18,6 +19,23 @@ void add_backend_argument(arguments& args, asyncio::backend_kind& into) {
     into = asyncio::backend_kind::epoll;
   };
   args.option("--backend", "epoll", "how the loop speaks to the kernel (the one way there is)", std::move(take));
+}
+
+void add_unix_argument(arguments& args, std::string help, std::string& into) {
+  auto take = [&args, &into](std::string_view path) {
+    try {
+      into = asyncio::socket_address::unix_path(path).path();
+    } catch (const std::invalid_argument& e) {
+      args.refuse(std::string("--unix: ") + e.what());
+    }
+  };
+  args.option("--unix", "PATH", std::move(help), std::move(take));
+}
+
+void check_unix_argument(const arguments& args) {
+  if (!args.given("--unix")) return;
+  for (const char* other : {"--host", "--port"})
+    if (args.given(other)) args.refuse(std::string("--unix and ") + other + " exclude each other");
 }
 
 explanation explain(std::exception_ptr error) {

@@ -27,6 +27,10 @@ enum exit_code : int {
 /// --backend epoll
 void add_backend_argument(arguments& args, asyncio::backend_kind& into);
 
+/// --unix PATH, a path that a Unix socket can have. After args.parse(): it excludes --host and --port.
+void add_unix_argument(arguments& args, std::string help, std::string& into);
+void check_unix_argument(const arguments& args);
+
 /// Runs `amain` in a new event loop; what it returns is the exit status. An exception becomes one line on
 /// stderr, "PROGRAM: reason", and the status of explain(). SIGINT cancels `amain`, then the status is 130.
 int run_program(const std::string& program, asyncio::backend_kind backend,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "support/serving.hpp"
 
+#include "support/printable.hpp"
 #include "support/program.hpp"
 
 #include <csignal>
@@ -21,7 +22,7 @@ constexpr asyncio::timedelta shutdown_grace = std::chrono::seconds(5);
 constexpr int accept_backlog = 4096;
 
 constexpr const char* signals_and_statuses =
-    "The first line of output is LISTENING <port>, when connections are accepted.\n"
+    "The first line of output is LISTENING <port> (with --unix: <path>), when connections are accepted.\n"
     "Signals:\n"
     "  SIGTERM  stops accepting, gives open connections up to 5 s to end, cuts the rest, exits with 0;\n"
     "           a second one cuts at once\n"
@@ -76,16 +77,32 @@ asyncio::coroutine<> serve_connection(connection_count connections, connection_h
   }
 }
 
+asyncio::coroutine<asyncio::server> listen(const server_settings& settings, const connection_handler& handler) {
+  const asyncio::server_options options{
+      .backlog = accept_backlog, .limit = settings.line_limit, .max_connections = settings.max_connections};
+  if (!settings.unix_path.empty()) return asyncio::start_unix_server(handler, settings.unix_path, options);
+  return asyncio::start_server(handler, settings.host, settings.port, options);
+}
+
+void print_listening(const server_settings& settings, const asyncio::server& server) {
+  const bool is_unix = !settings.unix_path.empty();
+  std::printf("LISTENING %s\n", (is_unix ? printable(settings.unix_path) : std::to_string(server.port())).c_str());
+  std::fflush(stdout);
+}
+
 }  // namespace
 
-void add_server_arguments(arguments& args, server_settings& into) {
+void parse_server_arguments(arguments& args, server_settings& into, int argc, char** argv) {
   args.number("--port", "P", "listen there (default 0: a free port, see the first line of output)", into.port, 0,
               65535);
   args.text("--host", "H", "listen on this address (default 127.0.0.1; an empty one: all)", into.host);
+  add_unix_argument(args, "listen on the Unix socket PATH instead; a stale one is replaced", into.unix_path);
   add_backend_argument(args, into.backend);
   args.seconds("--idle-timeout", "close connections that are silent for S seconds (default: never)", into.idle_timeout);
   args.number("--max-conns", "N", "at most N connections at a time (default 0: no bound)", into.max_connections);
   args.note(signals_and_statuses);
+  args.parse(argc, argv);
+  check_unix_argument(args);
 }
 
 asyncio::coroutine<int> serve(server_settings settings, connection_handler handler) {
@@ -94,9 +111,7 @@ asyncio::coroutine<int> serve(server_settings settings, connection_handler handl
   auto counting_handler = [connections, handler](asyncio::stream_reader reader, asyncio::stream_writer writer) {
     return serve_connection(connections, handler, std::move(reader), std::move(writer));
   };
-  asyncio::server server = co_await asyncio::start_server(
-      counting_handler, settings.host, settings.port,
-      {.backlog = accept_backlog, .limit = settings.line_limit, .max_connections = settings.max_connections});
+  asyncio::server server = co_await listen(settings, counting_handler);
 
   asyncio::event_loop& loop = asyncio::get_running_loop();
   asyncio::future<> stop;
@@ -104,8 +119,7 @@ asyncio::coroutine<int> serve(server_settings settings, connection_handler handl
   loop.add_signal_handler(SIGTERM, [stop] {
     if (!stop.done()) stop.set_result();
   });
-  std::printf("LISTENING %d\n", server.port());
-  std::fflush(stdout);
+  print_listening(settings, server);
 
   co_await stop;
   const asyncio::future<> hurry;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // What every example server does the same way, so that anyone can test it from outside:
-//   LISTENING <port>    is the first line of its output, when it accepts connections
+//   LISTENING <port>    is the first line of its output, when it accepts connections; with --unix: LISTENING <path>
 //   SIGTERM             stops accepting, gives the open connections 5 s, cuts what is left, exits 0; a second one cuts at once
 //   SIGUSR1             prints: STATS conns=N tasks=N fds=N inflight=N rss_kb=N
 #pragma once
@@ -19,14 +19,16 @@ namespace example {
 struct server_settings {
   std::string host = "127.0.0.1";
   int port = 0;
+  std::string unix_path;  // not empty: instead of host and port
   asyncio::backend_kind backend = asyncio::backend_kind::automatic;
   std::optional<asyncio::timedelta> idle_timeout;  // the handler's business: serve() does not look at it
   std::size_t max_connections = 0;                 // 0: no bound
   std::size_t line_limit = 64 * 1024;              // of the handler's stream_reader
 };
 
-/// --port --host --backend --idle-timeout --max-conns, and what --help says of signals and exit statuses.
-void add_server_arguments(arguments& args, server_settings& into);
+/// Adds --port --host --unix --backend --idle-timeout --max-conns to the program's own options, and what --help says of
+/// signals and exit statuses; then parses.
+void parse_server_arguments(arguments& args, server_settings& into, int argc, char** argv);
 
 using connection_handler = std::function<asyncio::coroutine<>(asyncio::stream_reader, asyncio::stream_writer)>;
 

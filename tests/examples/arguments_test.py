@@ -32,6 +32,11 @@ WRONG_FOR_SERVERS = [
     (["--idle-timeout", "1s"], "--idle-timeout: '1s' is not a number of seconds above 0"),
     (["--max-conns", "-1"], "--max-conns: '-1' is not a whole number from 0"),
     (["--max-conns", "many"], "--max-conns: 'many' is not a whole number from 0"),
+    (["--unix"], "--unix needs a value"),
+    (["--unix", ""], "--unix: an empty path names no Unix socket"),
+    (["--unix", "x" * 108], "--unix: AF_UNIX path too long: 108 bytes, at most 107"),
+    (["--unix", "/s", "--port", "1"], "--unix and --port exclude each other"),
+    (["--host", "::1", "--unix", "/s"], "--unix and --host exclude each other"),
     (["--", "extra"], "unexpected argument 'extra'"),
     (["--", "--port"], "unexpected argument '--port'"),
     (["--", "--help"], "unexpected argument '--help'"),
@@ -51,6 +56,8 @@ WRONG_FOR_FILE_SERVER = [
 WRONG_FOR_CLIENT = [
     ([], "--port is needed"),
     (["--port", "0"], "--port: '0' is not a whole number from 1 to 65535"),
+    (["--port", "1", "--unix", "/s"], "--unix and --port exclude each other"),
+    (["--unix", ""], "--unix: an empty path names no Unix socket"),
     (["--port", "1", "--count", "0"], "--count: '0' is not a whole number from 1"),
     (["--port", "1", "--size", "x"], "--size: 'x' is not a whole number from 1"),
     (["--port", "1", "--connections", ""], "--connections: '' is not a whole number from 1"),
@@ -85,9 +92,9 @@ class Arguments(unittest.TestCase):
             self.expect_refusal("echo_client", arguments, reason)
 
     def test_help_names_every_option_and_exits_with_0(self):
-        of_servers = ["--port P", "--host H", "--backend epoll", "--idle-timeout S", "--max-conns N", "--help"]
-        of_client = ["--host H", "--port P", "--message TEXT", "--count N", "--size B", "--connections C",
-                     "--timeout S", "--backend epoll", "--help"]
+        of_servers = ["--port P", "--host H", "--unix PATH", "--backend epoll", "--idle-timeout S", "--max-conns N", "--help"]
+        of_client = ["--host H", "--port P", "--unix PATH", "--message TEXT", "--count N", "--size B",
+                     "--connections C", "--timeout S", "--backend epoll", "--help"]
         for program, options in (("echo_server", of_servers), ("chat_server", of_servers),
                                  ("file_server", [*of_servers, "--root DIR", "--delay S"]), ("echo_client", of_client)):
             status, output, errors = programs.run(program, "--help")

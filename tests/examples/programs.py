@@ -49,9 +49,13 @@ def eventually(check, what, timeout=PATIENCE):
 
 class Server:
     """A running server: `with Server("echo_server") as server`. At the end of the block it must obey SIGTERM, exit
-    with 0 and have written nothing on stderr; if the block fails, it is killed."""
+    with 0 and have written nothing on stderr; if the block fails, it is killed. `unix`: the path it listens on, instead
+    of a port."""
 
-    def __init__(self, name, *arguments):
+    def __init__(self, name, *arguments, unix=None):
+        self.unix = unix
+        if unix is not None:
+            arguments = [*arguments, "--unix", unix]
         self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen([path(name), *arguments], stdout=subprocess.PIPE, stderr=self.errors, text=True)
         self.lines = queue.Queue()
@@ -59,14 +63,14 @@ class Server:
         self.output.start()
         try:
             first = self.line()
-            match = re.fullmatch(r"LISTENING ([1-9]\d*)", first)
+            match = re.fullmatch(r"LISTENING ([1-9]\d*)" if unix is None else f"LISTENING {re.escape(unix)}", first)
             if not match:
                 raise AssertionError(f"the first line of {name} is {first!r}")
         except BaseException:
             self.kill()
             self.errors.close()
             raise
-        self.port = int(match[1])
+        self.port = int(match[1]) if unix is None else None
 
     def _read_output(self):
         for line in self.process.stdout:
@@ -135,7 +139,12 @@ class Server:
             raise AssertionError(f"before: {before}, now: {seen}") from None
 
     def connect(self):
-        return socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+        if self.unix is None:
+            return socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(PATIENCE)
+        connection.connect(self.unix)
+        return connection
 
 
 def read_all(connection):

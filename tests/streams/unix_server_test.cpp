@@ -194,7 +194,8 @@ TEST(UnixServer, RemovesItsFileHoweverItEnds) {
       EXPECT_TRUE(exists(path));
       co_return;
     };
-    co_await async_with(co_await start_unix_server(echo, path), body);
+    server scoped = co_await start_unix_server(echo, path);
+    co_await async_with(std::move(scoped), body);
     EXPECT_FALSE(exists(path)) << "left";
   });
   std::optional<server> kept;

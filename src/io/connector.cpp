@@ -115,7 +115,8 @@ void connector::start_next() noexcept {
   try {
     while (then_ != nullptr && next_attempt_ < attempt_count_) {
       if (!start_attempt(attempts_[next_attempt_++])) continue;
-      if (then_ != nullptr && next_attempt_ < attempt_count_ && query_.delay) arm_delay(*query_.delay);
+      const bool more = then_ != nullptr && next_attempt_ < attempt_count_;
+      if (more && query_.delay && !delay_.armed()) arm_delay(*query_.delay);
       return;
     }
     if (then_ != nullptr && in_flight_ == 0) finish({}, {}, combined_error());

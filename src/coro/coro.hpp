@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // coro — gives ops the face of co_await: tasks, futures, cancellation, the public event_loop.
-// May include: base, kernel's types through loop, loop, threads, io.    Included by: streams, process, tls, curl.
+// May include: base, kernel's types through loop, loop, threads, io.    Included by: streams, introspect, curl, testing.
 // Thread: the loop's.
 // Owns: coroutine frames of tasks, from creation to the end.
 // Laws: no descriptors and no system calls; a frame is resumed by run_step() alone.

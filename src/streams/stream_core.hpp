@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // streams — readers, writers, servers: bytes and connections as coroutines see them.
-// May include: base, loop, io, coro.      Included by: tls, process.
+// May include: what stands in its row of ARCHITECTURE.md.      Included by: curl, testing.
 // Thread: the loop's, checked by every public call.
 // Owns: what was received and not yet read; a server's clients. Borrows: nothing from a coroutine frame but the target
 //       of a read_into() that waits.

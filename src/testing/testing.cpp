@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // testing — help for tests: virtual time, cancellation at every point, a ledger of what is left over.
-// May include: everything but tls, process, curl.     Included by: nobody.
+// May include: everything but curl.     Included by: nobody.
 // Thread: the loop's.
 // Owns: its clocks.
 // Laws: nothing here is needed to run a program.

@@ -3,6 +3,8 @@
 
 #include "support/printable.hpp"
 
+#include <sys/stat.h>
+#include <unistd.h>
 #include <cstdio>
 #include <filesystem>
 #include <stdexcept>
@@ -57,13 +59,26 @@ explanation explain(std::exception_ptr error) {
   }
 }
 
+namespace {
+
+/// Is something that was printed lost? A reader that has gone away, as in `program | head`, has what it wanted.
+bool output_is_lost() {
+  const bool failed = std::fflush(stdout) != 0 || std::ferror(stdout) != 0;
+  struct stat file{};
+  return failed && ::fstat(STDOUT_FILENO, &file) == 0 && !S_ISFIFO(file.st_mode) && !S_ISSOCK(file.st_mode);
+}
+
+}  // namespace
+
 int run_program(const std::string& program, asyncio::backend_kind backend,
                 const std::function<asyncio::coroutine<int>()>& amain) {
   try {
     asyncio::runner runner({.backend = backend});
     int status = runner.run(amain);
     runner.close();
-    return status;
+    if (status != exit_ok || !output_is_lost()) return status;
+    std::fprintf(stderr, "%s: cannot write to the standard output\n", program.c_str());
+    return exit_failed;
   } catch (const asyncio::keyboard_interrupt&) {
     return exit_interrupted;
   } catch (...) {

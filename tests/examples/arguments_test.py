@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSL-1.0
 """A wrong argument is one clear line on stderr that names it, and exit status 2; --help names every option."""
 
+import subprocess
 import unittest
 
 import programs
@@ -115,6 +116,12 @@ class Arguments(unittest.TestCase):
             status, output, errors = programs.run("echo_client", "--port", str(server.port), "--backend", "epoll", "--")
             self.assertEqual((status, errors), (0, ""))
             self.assertRegex(output, r"\AOK .*\n\Z")
+
+    def test_output_that_cannot_be_written_is_a_failure_that_is_told(self):
+        with programs.Server("echo_server") as server, open("/dev/full", "w") as full:
+            run = subprocess.run([programs.path("echo_client"), "--port", str(server.port)], stdout=full,
+                                 stderr=subprocess.PIPE, text=True, timeout=programs.PATIENCE, check=False)
+        self.assertEqual((run.returncode, run.stderr), (1, "echo_client: cannot write to the standard output\n"))
 
     def test_a_place_where_a_server_cannot_listen_is_one_line_and_exit_6(self):
         with programs.Server("echo_server") as server:

@@ -118,14 +118,18 @@ void expect_interrupt() noexcept {
   terminate_otherwise = std::set_terminate(&end_of_program);
 }
 
-// Once each, and those only that no request has reached yet by way of another one: a chain of tasks that wait for each other
-// is gone through once.
+// Once each, and those only that no request has reached yet by way of another one; those that nobody waits for come first. So
+// a chain of tasks that wait for each other is gone through once.
 void cancel_each(const std::vector<any_task>& tasks) {
   std::vector<int> before;
   before.reserve(tasks.size());
   for (const any_task& t : tasks) before.push_back(t.cancelling());
-  for (std::size_t i = 0; i < tasks.size(); ++i)
-    if (tasks[i].cancelling() == before[i]) tasks[i].cancel();
+  for (const bool awaited : {false, true}) {
+    for (std::size_t i = 0; i < tasks.size(); ++i) {
+      const bool has_waiters = tasks[i].raw_core()->waiters != nullptr;
+      if (has_waiters == awaited && tasks[i].cancelling() == before[i]) tasks[i].cancel();
+    }
+  }
 }
 
 // Cancels every task once and waits for all of them, however long they take, and for what they start meanwhile. What

@@ -561,5 +561,28 @@ TEST(LoopOptions, a_loop_can_be_made_run_and_closed_thousands_of_times) {
   testing::ledger::now().check_nothing_left_since(before);
 }
 
+// Asking each of them down the chain would take hours.
+TEST(EventLoopClose, a_chain_of_a_hundred_thousand_waiting_tasks_is_ended_by_one_request) {
+  const auto link = [](task<> next, event& never) -> coroutine<> {
+    if (next)
+      co_await next;
+    else
+      co_await never.wait();
+  };
+  event never;
+  any_task first, last;
+  asyncio::run([&]() -> coroutine<> {
+    task<> t;
+    for (int i = 0; i < 100'000; ++i) {
+      t = create_task(link(t, never));
+      if (i == 0) first = t;
+    }
+    last = t;
+    co_await settle(2);
+  });
+  EXPECT_TRUE(first.cancelled());
+  EXPECT_TRUE(last.cancelled());
+}
+
 }  // namespace
 }  // namespace asyncio::spec

@@ -18,8 +18,9 @@
 // read: once a hang-up was seen, reads are always tried.
 //
 // Watched ones (readable, writable) belong to somebody else, who may close them, and open others under the same number,
-// without a word. So nothing is remembered about them: each wait arms them anew (EPOLLONESHOT). When a number comes to
-// be owned while somebody still waits for the closed descriptor that had it, that wait is given up.
+// without a word. So nothing is remembered about them: each wait arms them anew (EPOLLONESHOT), and a borrowed op is one
+// system call. When a number comes to be owned, or waited for, while somebody still waits for the closed descriptor that
+// had it, that wait is given up.
 //
 // Between an event's arrival and its handling its descriptor may have been closed and the number reused: events carry
 // the generation of their record, which forget() raises. A closed descriptor that a forked child still holds keeps
@@ -111,6 +112,7 @@ class epoll_kernel final : public kernel {
   int make_records(int fd) noexcept;
   bool start_owned(io_op& request, record& r) noexcept;
   bool start_watched(io_op& request, record& r) noexcept;
+  bool try_borrowed(io_op& request) noexcept;
   void put_in_flight(io_op*& queue, io_op& request) noexcept;
   void cancel_queue(io_op*& queue) noexcept;
   void finish(io_op& request, op_queue& finished) noexcept;
@@ -185,6 +187,7 @@ int epoll_kernel::make_records(int fd) noexcept {
 
 bool epoll_kernel::start(io_op& request) noexcept {
   if (request.fd < 0) return at_once(request, -EBADF);
+  if (request.borrowed) return try_borrowed(request);
   const auto index = static_cast<std::size_t>(request.fd);
   if (index >= records_.size()) [[unlikely]] {
     if (const int error = make_records(request.fd); error < 0) return at_once(request, error);
@@ -214,8 +217,17 @@ bool epoll_kernel::start_owned(io_op& request, record& r) noexcept {
   return false;
 }
 
+bool epoll_kernel::try_borrowed(io_op& request) noexcept {
+  const auto index = static_cast<std::size_t>(request.fd);
+  if (index < records_.size() && records_[index].as == use::owned) return at_once(request, -EBUSY);
+  record nothing_known;
+  if (!attempt(request, nothing_known)) request.result = request.kind == io_kind::connect ? -EINPROGRESS : -EAGAIN;
+  return true;
+}
+
 bool epoll_kernel::start_watched(io_op& request, record& r) noexcept {
   if (r.as == use::owned) return at_once(request, -EBUSY);
+  if (!r.idle() && !watches_what_is_open(request.fd, r)) forget(request.fd);
   r.as = use::watched;
   io_op*& queue = request.kind == io_kind::readable ? r.reads : r.writes;
   link(queue, request);
@@ -249,7 +261,8 @@ int epoll_kernel::arm_watched(int fd, record& r) noexcept {
 // Whether the waits of a watched descriptor are for what has its number now. The set knows what was added to it by number
 // and by open file: when the file was closed, it knows nothing of another one with that number.
 bool epoll_kernel::watches_what_is_open(int fd, const record& r) noexcept {
-  return control(EPOLL_CTL_MOD, fd, r, r.armed | EPOLLONESHOT) != -ENOENT;
+  const int error = control(EPOLL_CTL_MOD, fd, r, r.armed | EPOLLONESHOT);
+  return error != -ENOENT && error != -EBADF;
 }
 
 int epoll_kernel::control(int operation, int fd, const record& r, std::uint32_t events) noexcept {
@@ -332,7 +345,13 @@ bool epoll_kernel::attempt_recv(io_op& request, record& r) noexcept {
     size = size == 0 ? room : std::min(size, room);
   }
   size = sys::read_size(size);
-  const ssize_t n = uninterrupted([&] { return sys::recv(request.fd, to, size, request.flags | MSG_DONTWAIT); });
+  const int flags = request.flags | MSG_DONTWAIT;
+  const ssize_t n = uninterrupted([&] {
+    if (request.address == nullptr) return sys::recv(request.fd, to, size, flags);
+    request.address_size = sizeof(sockaddr_storage);
+    return sys::recvfrom(request.fd, to, size, flags, reinterpret_cast<sockaddr*>(request.address),
+                         &request.address_size);
+  });
   if (n == -EAGAIN) {
     r.can_read = false;
     return false;
@@ -360,11 +379,14 @@ void epoll_kernel::note_use(const io_op& request) noexcept {
 bool epoll_kernel::attempt_send(io_op& request, record& r) noexcept {
   const int flags = request.flags | MSG_DONTWAIT | MSG_NOSIGNAL;
   msghdr message{};
+  message.msg_name = request.address;
+  message.msg_namelen = request.address != nullptr ? request.address_size : 0;
   message.msg_iov = const_cast<iovec*>(request.iov);
   message.msg_iovlen = static_cast<std::size_t>(request.iov_count);
   const ssize_t n = uninterrupted([&] {
-    return request.iov_count == 1 ? sys::send(request.fd, request.iov->iov_base, request.iov->iov_len, flags)
-                                  : sys::sendmsg(request.fd, &message, flags);
+    return request.iov_count == 1 && request.address == nullptr
+               ? sys::send(request.fd, request.iov->iov_base, request.iov->iov_len, flags)
+               : sys::sendmsg(request.fd, &message, flags);
   });
   if (n == -EAGAIN) {
     r.can_write = false;

@@ -3,8 +3,8 @@
 // May include: base.            Included by: loop, threads, io.
 // Thread: the loop's, except wake(), which any thread may call.
 // Owns: the epoll or ring descriptor, the shared read buffer. Borrows: every op and its buffers until it is finished.
-// Laws: never calls done(); EINTR and EAGAIN never leave this room (but for `try_only`, and connect on a full AF_UNIX
-//       backlog); a finished op is listed once.
+// Laws: never calls done(); EINTR and EAGAIN never leave this room (but for `try_only` and `borrowed`, and connect on a
+//       full AF_UNIX backlog); a finished op is listed once.
 #pragma once
 #include <asyncio/detail/op.hpp>
 
@@ -35,15 +35,17 @@ enum class io_kind : std::uint8_t {
 /// start() returned true, or its `done` was called. Whoever owns an op in flight cancels it and waits for `done`.
 ///
 /// recv, send, accept and connect are for descriptors that the library owns: forget() comes before their close().
-/// readable and writable are for descriptors of others, who may close them as they like. On one descriptor the two do
-/// not mix: the second kind is answered by -EBUSY as long as the first is in flight (recv … accept: until forget()). A
-/// wait for a descriptor that was closed meanwhile, and its number used anew, stands in nobody's way: it finishes with
-/// -ECANCELED.
+/// readable and writable, and whatever is `borrowed`, are for descriptors of others, who may close them as they like. On
+/// one descriptor the two do not mix: the second kind is answered by -EBUSY as long as the first is in flight
+/// (recv … accept: until forget()). A wait for a descriptor that was closed meanwhile, and its number used anew, stands in
+/// nobody's way: it finishes with -ECANCELED, and never with what happens to the new one.
 struct io_op : op {
   io_kind kind = io_kind::readable;
   bool in_flight = false;      ///< start() returned false, done is still to come
   bool try_only = false;       ///< never in flight: -EAGAIN when it cannot be done at once. So its buffers may
                                ///<   belong to a task.
+  bool borrowed = false;       ///< try_only on somebody else's descriptor: nothing is remembered about that. connect:
+                               ///<   -EINPROGRESS instead of -EAGAIN; when it is writable, the next try tells the end.
   bool bounded_reads = false;  ///< recv: a short read does not mean that there is no more (datagrams, AF_UNIX)
   int fd = -1;
   int flags = 0;                    ///< MSG_… for recv and send
@@ -53,7 +55,9 @@ struct io_op : op {
                                     ///<   or, when start() returned true, until the next call into the kernel
   const iovec* iov = nullptr;       ///< send
   int iov_count = 0;
-  sockaddr_storage* address = nullptr;  ///< accept: the peer goes here. connect: the target.
+  /// accept: the peer goes here. connect: the target. recv: where the bytes came from, if not null; send: where they
+  /// go, if not null.
+  sockaddr_storage* address = nullptr;
   socklen_t address_size = 0;
   io_op* prev_armed = nullptr;  ///< the backend's own, as the rest
   io_op* next_armed = nullptr;

@@ -45,6 +45,9 @@ inline int connect(int fd, const sockaddr* address, socklen_t size) noexcept {
 inline ssize_t recv(int fd, void* to, std::size_t size, int flags) noexcept {
   return checked(::recv(fd, to, size, flags));
 }
+inline ssize_t recvfrom(int fd, void* to, std::size_t size, int flags, sockaddr* from, socklen_t* from_size) noexcept {
+  return checked(::recvfrom(fd, to, size, flags, from, from_size));
+}
 inline ssize_t send(int fd, const void* from, std::size_t size, int flags) noexcept {
   return checked(::send(fd, from, size, flags));
 }
@@ -99,6 +102,11 @@ inline int getaddrinfo(const char* host, const char* service, const addrinfo* hi
   return ::getaddrinfo(host, service, hints, found);
 }
 inline void freeaddrinfo(addrinfo* found) noexcept { ::freeaddrinfo(found); }
+/// The way back; as getaddrinfo().
+inline int getnameinfo(const sockaddr* address, socklen_t size, char* host, socklen_t host_size, char* service,
+                       socklen_t service_size, int flags) noexcept {
+  return ::getnameinfo(address, size, host, host_size, service, service_size, flags);
+}
 
 /// How many bytes of `wanted` the next recv asks for. A test that wants short reads lowers it here: then the backend
 /// knows that the rest was not asked for.
@@ -106,12 +114,12 @@ inline std::size_t read_size(std::size_t wanted) noexcept { return wanted; }
 
 }  // namespace direct
 
-#define ASYNCIO_SYS_CALLS(each)                                                                                        \
-  each(socket) each(bind) each(listen) each(accept4) each(connect) each(recv) each(send) each(sendmsg) each(shutdown)  \
-      each(close) each(getsockopt) each(setsockopt) each(getsockname) each(getpeername) each(get_status_flags)         \
-          each(set_status_flags) each(epoll_create1) each(epoll_ctl) each(epoll_wait) each(epoll_pwait2) each(eventfd) \
-              each(read) each(write) each(set_signal_action) each(set_signal_mask) each(getaddrinfo)                   \
-                  each(freeaddrinfo) each(read_size) each(lstat) each(unlink)
+#define ASYNCIO_SYS_CALLS(each)                                                                                       \
+  each(socket) each(bind) each(listen) each(accept4) each(connect) each(recv) each(recvfrom) each(send) each(sendmsg) \
+      each(shutdown) each(close) each(getsockopt) each(setsockopt) each(getsockname) each(getpeername)                \
+          each(get_status_flags) each(set_status_flags) each(epoll_create1) each(epoll_ctl) each(epoll_wait)          \
+              each(epoll_pwait2) each(eventfd) each(read) each(write) each(set_signal_action) each(set_signal_mask)   \
+                  each(getaddrinfo) each(freeaddrinfo) each(getnameinfo) each(read_size) each(lstat) each(unlink)
 
 #if defined(ASYNCIO_TEST_SEAMS)
 

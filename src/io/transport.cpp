@@ -28,6 +28,7 @@ ref<stream_transport> stream_transport::make(loop::loop& l, unique_fd fd, const 
 
 stream_transport::stream_transport(loop::loop& l, unique_fd fd, const socket_address& peer) noexcept
     : home_(l), fd_(fd.release()) {
+  l.own(fd_);
   recv_.owner = send_.owner = this;
   flush_.owner = farewell_.owner = this;
   recv_.kind = kernel::io_kind::recv;

@@ -102,6 +102,7 @@ class epoll_kernel final : public kernel {
 
   bool start(io_op& request) noexcept override;
   void cancel(io_op& request) noexcept override;
+  void own(int fd) noexcept override;
   void forget(int fd) noexcept override;
   void cancel_all() noexcept override;
   void wait(std::optional<std::chrono::nanoseconds> most, op_queue& finished) noexcept override;
@@ -112,6 +113,7 @@ class epoll_kernel final : public kernel {
   int make_records(int fd) noexcept;
   bool start_owned(io_op& request, record& r) noexcept;
   bool start_watched(io_op& request, record& r) noexcept;
+  bool take_over(int fd, record& r) noexcept;
   bool try_borrowed(io_op& request) noexcept;
   void put_in_flight(io_op*& queue, io_op& request) noexcept;
   void cancel_queue(io_op*& queue) noexcept;
@@ -197,11 +199,7 @@ bool epoll_kernel::start(io_op& request) noexcept {
 }
 
 bool epoll_kernel::start_owned(io_op& request, record& r) noexcept {
-  if (r.as == use::watched) {
-    if (!r.idle() && watches_what_is_open(request.fd, r)) return at_once(request, -EBUSY);
-    forget(request.fd);
-  }
-  r.as = use::owned;
+  if (!take_over(request.fd, r)) return at_once(request, -EBUSY);
   const bool reading = is_read(request.kind);
   io_op*& queue = reading ? r.reads : r.writes;
   const bool may_succeed = (reading ? r.can_read : r.can_write) || request.kind == io_kind::connect ||
@@ -297,6 +295,21 @@ void epoll_kernel::cancel_queue(io_op*& queue) noexcept {
     request->result = -ECANCELED;
     cancelled_.push(request);
   }
+}
+
+void epoll_kernel::own(int fd) noexcept {
+  const auto index = static_cast<std::size_t>(fd);
+  if (index >= records_.size() && make_records(fd) < 0) return;
+  take_over(fd, records_[index]);
+}
+
+// False: somebody waits for it.
+bool epoll_kernel::take_over(int fd, record& r) noexcept {
+  if (r.as == use::owned) return true;
+  if (!r.idle() && watches_what_is_open(fd, r)) return false;
+  forget(fd);
+  r.as = use::owned;
+  return true;
 }
 
 void epoll_kernel::forget(int fd) noexcept {

@@ -89,6 +89,9 @@ class kernel {
   /// Asks an op in flight to give up. It still finishes through wait(): with -ECANCELED, or with its result when that
   /// was there first.
   virtual void cancel(io_op& request) noexcept = 0;
+  /// From here on the descriptor is the library's, as it is from its first recv … connect, until forget(). Nothing when
+  /// somebody waits for it, or there is no memory.
+  virtual void own(int fd) noexcept = 0;
   /// Cancels everything in flight on `fd`, forgets its registration. Called before close(fd).
   virtual void forget(int fd) noexcept = 0;
   /// Cancels everything in flight: for the end of the loop, which then calls wait() until in_flight() is 0, so that

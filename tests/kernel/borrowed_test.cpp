@@ -66,6 +66,24 @@ TEST_F(EpollBorrowed, RemembersNothingSoThatTheOwnerMayCloseTheDescriptor) {
   ::close(number);
 }
 
+TEST_F(EpollBorrowed, RefusesADescriptorFromTheMomentItIsTheLibrarys) {
+  test::socket_pair pair;
+  std::byte room[8];
+  put(pair.b, "owned");
+  kernel->own(pair.a);
+  EXPECT_EQ(read(pair.a, room, sizeof room), -EBUSY);
+  recorded_op readable(io_kind::readable, pair.a);
+  ASSERT_TRUE(kernel->start(readable));
+  EXPECT_EQ(readable.result, -EBUSY);
+  kernel->forget(pair.a);
+  EXPECT_EQ(read(pair.a, room, sizeof room), 5);
+  ASSERT_FALSE(kernel->start(readable));
+  kernel->own(pair.a);
+  EXPECT_EQ(read(pair.a, room, sizeof room), -EAGAIN) << "not while somebody waits for it";
+  kernel->cancel(readable);
+  EXPECT_EQ(turn(0s), 1);
+}
+
 TEST_F(EpollBorrowed, MixesWithWaitsForTheSameDescriptor) {
   test::socket_pair pair;
   std::byte room[8];

@@ -33,6 +33,7 @@ class scripted_kernel final : public kernel::kernel {
     return false;
   }
   void cancel(asyncio::kernel::io_op&) noexcept override {}
+  void own(int) noexcept override {}
   void forget(int) noexcept override {}
   void cancel_all() noexcept override { cancelling_ = true; }
   void finish(asyncio::kernel::io_op& request, op_queue& finished) noexcept {

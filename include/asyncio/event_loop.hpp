@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 #include <asyncio/awaitable.hpp>
+#include <asyncio/bytes.hpp>
 #include <asyncio/detail/smart_pointers.hpp>
 #include <asyncio/future.hpp>
+#include <asyncio/net.hpp>
 #include <asyncio/task.hpp>
 #include <asyncio/time.hpp>
 
@@ -402,9 +404,54 @@ class event_loop : public detail::spawner<event_loop> {
     watch(fd, true, detail::make_repeated_call(std::move(f)));
   }
   bool remove_writer(int fd) { return unwatch(fd, true); }
-  /// Waits until `fd` can be read (or written) without blocking.  Cancel: safe.   Errors: std::system_error.
+  /// Waits until `fd` can be read (or written) without blocking.  Cancel: safe.   Errors: std::system_error; EBADF when it
+  /// was closed meanwhile and its number is somebody else's.
   detail::ready_operation readable(int fd);
   detail::ready_operation writable(int fd);
+
+  /// The addresses of a host, each once, in the resolver's order. A name is looked up in a thread of the resolver's own
+  /// (getaddrinfo(3)); an address in numbers needs none. An empty host: this machine, or with AI_PASSIVE all its
+  /// interfaces. Cancel: safe, the lookup ends unheard. Errors: gai_error; std::invalid_argument for a port out of range,
+  /// or what cannot be a host name; std::system_error.   Python: loop.getaddrinfo().
+  coroutine<std::vector<socket_address>> getaddrinfo(std::string_view host, int port, getaddrinfo_options options = {});
+  /// The names of an IP address and of its port; NI_NUMERICHOST | NI_NUMERICSERV for the numbers. Threads, Cancel and
+  /// Errors as getaddrinfo(); std::invalid_argument for other families.   Python: loop.getnameinfo().
+  coroutine<std::pair<std::string, std::string>> getnameinfo(const socket_address& address, int flags = 0);
+
+  // Calls on sockets of one's own, non-blocking ones: each tries the system call, and waits only where that would block.
+  // The descriptor stays its owner's, to close it when no task waits for it. The kernel never keeps a pointer into a
+  // buffer, and what it gave is delivered: a cancelled call has not happened, and one that has happened returns; the
+  // cancellation then comes at the next suspension. Several tasks may wait for one descriptor.
+  // Errors, of all: std::system_error (EBUSY: a stream of this loop has the descriptor); std::invalid_argument for a
+  // blocking socket: sock_connect and sock_accept, which would block, always; the others in debug mode.
+  // Python: loop.sock_recv() and the others, which take socket objects.
+
+  /// At most `n` bytes of what is there, once there is something; empty at the end of the stream.
+  /// Cancel: safe, no byte is lost.
+  coroutine<std::string> sock_recv(int fd, std::size_t n);
+  /// The same into memory of the caller's, which must outlive the await; how many bytes. Cancel: safe; the memory is not
+  /// touched afterwards.
+  coroutine<std::size_t> sock_recv_into(int fd, buffer_view buffer);
+  /// One datagram, or its first `n` bytes, and who sent it. Cancel: safe, none is lost.
+  coroutine<datagram> sock_recvfrom(int fd, std::size_t n);
+  /// The same into memory of the caller's; how many bytes, and who sent them.
+  coroutine<std::pair<std::size_t, socket_address>> sock_recvfrom_into(int fd, buffer_view buffer);
+  /// Sends all of it; the bytes are copied by the call, or moved from a std::string&&. One sender at a time: several
+  /// would mix their bytes. Cancel: ends it in between; what was sent is sent, and nobody knows how much that was. The
+  /// same after an error.
+  coroutine<> sock_sendall(int fd, bytes_view bytes);
+  template <std::same_as<std::string> S>
+  coroutine<> sock_sendall(int fd, S&& bytes) {
+    return sock_send_owned(fd, static_cast<std::string&&>(bytes));
+  }
+  /// Sends one datagram, which is copied by the call; how many bytes were taken. Cancel: safe, it was not sent.
+  coroutine<std::size_t> sock_sendto(int fd, bytes_view bytes, const socket_address& address);
+  /// Connects. Cancel: ends the wait; the kernel goes on connecting until the socket is closed, and calling this again
+  /// waits on. Errors: std::system_error with the address in its text.
+  coroutine<> sock_connect(int fd, const socket_address& address);
+  /// The next connection of a listening socket: a new descriptor, non-blocking and close-on-exec, which is the caller's to
+  /// close, and its peer's address. Cancel: safe, no connection is lost.
+  coroutine<std::pair<int, socket_address>> sock_accept(int fd);
 
   /// Calls f() in the loop when the process gets signal `number`; replaces an earlier handler.
   /// Errors: std::invalid_argument for what is not a signal or cannot be caught; std::runtime_error outside the main
@@ -474,6 +521,7 @@ class event_loop : public detail::spawner<event_loop> {
   time_point deadline_in(timedelta delay);
   void watch(int fd, bool for_write, detail::repeated_call* call);
   bool unwatch(int fd, bool for_write);
+  coroutine<> sock_send_owned(int fd, std::string bytes);
   void watch_signal(int number, detail::repeated_call* call);
   void replace_exception_handler(asyncio::exception_handler handler);
   void replace_task_factory(asyncio::task_factory factory);

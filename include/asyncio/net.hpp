@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
 namespace asyncio {
 
@@ -55,6 +56,21 @@ class socket_address {
   friend struct detail::address_access;
   alignas(8) unsigned char storage_[128] = {};  // a sockaddr_storage
   unsigned size_ = 0;
+};
+
+/// What one datagram carried, and who sent it.   Python: (data, addr).
+struct datagram {
+  datagram(std::string bytes, const socket_address& sender) : data(std::move(bytes)), address(sender) {}
+  std::string data;
+  socket_address address;
+};
+
+/// What event_loop::getaddrinfo() asks for. `type`: SOCK_STREAM, SOCK_DGRAM …, 0: any. `proto`: IPPROTO_…, `flags`: AI_….
+struct getaddrinfo_options {
+  address_family family = address_family::unspecified;
+  int type = 0;
+  int proto = 0;
+  int flags = 0;
 };
 
 /// Host and port, for options: `.local_addr = {"127.0.0.1", 0}`. A view.
@@ -118,6 +134,7 @@ struct server_options {
   int sock = -1;               ///< a bound stream socket, taken over; instead of host and port, or path
 };
 
+static_assert(std::is_aggregate_v<getaddrinfo_options> && std::is_trivially_copyable_v<getaddrinfo_options>);
 static_assert(std::is_aggregate_v<host_port> && std::is_trivially_copyable_v<host_port>);
 static_assert(std::is_aggregate_v<connection_options> && std::is_trivially_copyable_v<connection_options>);
 static_assert(std::is_aggregate_v<server_options> && std::is_trivially_copyable_v<server_options>);

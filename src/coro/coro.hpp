@@ -142,6 +142,9 @@ class handler_context {
 /// What loop.call_exception_handler() does.
 void tell_exception_handler(event_loop& loop, const exception_context& context) noexcept;
 
+/// Errors: std::runtime_error when what `call` returned is awaited in another loop than its own.
+void check_awaited_in(detail::loop_core& loop, const char* call);
+
 /// Runs the loop until the future is done, or until somebody stops it.
 void run_until_done_or_stopped(event_loop& loop, detail::future_core* core);
 

@@ -352,6 +352,10 @@ using detail::future_core;
 using detail::loop_core;
 using detail::waiter;
 
+void check_awaited_in(loop_core& loop, const char* call) {
+  if (detail::here.loop != &loop) throw std::runtime_error(std::string(call) + "(): awaited in a different event loop");
+}
+
 // Waits for `core` by a node among its waiters, which is taken out again whatever happens: an orphan that is done later
 // cannot stop a later run (S16).
 void run_until_done_or_stopped(event_loop& loop, future_core* core) {

@@ -3,6 +3,7 @@
 
 #include "coro/coro.hpp"
 
+#include <asyncio/detail/pool.hpp>
 #include <asyncio/errors.hpp>
 
 #include <cerrno>
@@ -104,13 +105,19 @@ struct ready_wait_state : kernel::io_op, wait_base {
 
 namespace {
 
+void free_state(ready_wait_state* state) noexcept {
+  state->~ready_wait_state();
+  pool_free(state, sizeof(ready_wait_state));
+}
+
 void ready_wait_done(op* self) noexcept {
   auto* state = static_cast<ready_wait_state*>(static_cast<kernel::io_op*>(self));
   if (state->task == nullptr) {
-    delete state;
+    free_state(state);
     return;
   }
-  if (state->cancelling && state->result != -ECANCELED) state->task->must_cancel = true;
+  // It was ready before it was cancelled: that is delivered first, and whatever the task makes of it is not lost.
+  if (state->cancelling && state->result != -ECANCELED) state->task->must_cancel = state->task->late_cancel = true;
   state->task->wake();
 }
 
@@ -125,14 +132,14 @@ bool ready_wait_cancel(wait_base* self) noexcept {
 
 bool ready_operation::await_suspend(std::coroutine_handle<> frame) {
   coro_core* task = awaiting_task(frame);
-  auto state = std::make_unique<ready_wait_state>();
-  state->owner = &loop::loop::of(*loop_);
-  state->task = task;
-  state->fd = fd_;
-  state->kind = for_write_ ? kernel::io_kind::writable : kernel::io_kind::readable;
-  state->done = &ready_wait_done;
-  state->wait_base::cancel = &ready_wait_cancel;
-  state_ = state.release();
+  coro::check_awaited_in(*loop_, for_write_ ? "writable" : "readable");
+  state_ = pool_new<ready_wait_state>();
+  state_->owner = &loop::loop::of(*loop_);
+  state_->task = task;
+  state_->fd = fd_;
+  state_->kind = for_write_ ? kernel::io_kind::writable : kernel::io_kind::readable;
+  state_->done = &ready_wait_done;
+  state_->wait_base::cancel = &ready_wait_cancel;
   if (state_->owner->start(*state_)) return false;
   begin_wait(task, state_);
   return true;
@@ -141,6 +148,9 @@ bool ready_operation::await_suspend(std::coroutine_handle<> frame) {
 void ready_operation::await_resume() {
   const std::int64_t result = state_->result;
   if (state_->cancelling && result == -ECANCELED) throw_cancelled(state_->task);
+  if (result == -ECANCELED)
+    throw std::system_error(EBADF, std::system_category(),
+                            "descriptor " + std::to_string(fd_) + " was closed while a task waited for it");
   if (result < 0)
     throw std::system_error(static_cast<int>(-result), std::system_category(),
                             "cannot watch descriptor " + std::to_string(fd_));
@@ -152,7 +162,7 @@ ready_operation::~ready_operation() {
     state_->task = nullptr;
     state_->owner->cancel(*state_);
   } else {
-    delete state_;
+    free_state(state_);
   }
 }
 

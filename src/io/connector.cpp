@@ -44,7 +44,7 @@ void connector::begin() {
     if (auto known = resolve_numeric(*query_.local)) {
       local_addresses_ = std::move(*known);
     } else {
-      local_lookup_ = lookup::start(l, *query_.local, &connector::local_found, this, this);
+      local_lookup_ = name_lookup::start(l, *query_.local, &connector::local_found, this, this);
     }
   }
   if (!query_.address)
@@ -54,7 +54,7 @@ void connector::begin() {
     attempts_[attempt_count_++].target = *query_.address;
   } else {
     try {
-      remote_lookup_ = lookup::start(l, query_.remote, &connector::remote_found, this, this);
+      remote_lookup_ = name_lookup::start(l, query_.remote, &connector::remote_found, this, this);
     } catch (...) {
       stop_everything();
       throw;
@@ -237,7 +237,7 @@ void connector::stop_everything() noexcept {
   if (home_.closed()) return;
   const ref<connector> alive = ref<connector>::share(this);
   disarm_delay();
-  for (lookup** l : std::array{&remote_lookup_, &local_lookup_})
+  for (name_lookup** l : std::array{&remote_lookup_, &local_lookup_})
     if (*l != nullptr) std::exchange(*l, nullptr)->abandon();
   for (std::size_t i = 0; i < attempt_count_; ++i)
     if (attempts_[i].in_flight) home_.get().cancel(attempts_[i]);

@@ -81,8 +81,8 @@ class connector final : public counted {
   connect_query query_;
   callback then_;  // null: nobody waits any more
   void* context_;
-  lookup* remote_lookup_ = nullptr;
-  lookup* local_lookup_ = nullptr;
+  name_lookup* remote_lookup_ = nullptr;
+  name_lookup* local_lookup_ = nullptr;
   std::vector<socket_address> local_addresses_;
   std::unique_ptr<attempt[]> attempts_;
   std::size_t attempt_count_ = 0;

@@ -85,22 +85,80 @@ void check_query(const name_query& query) {
     refuse(query.host, "is no address");
 }
 
-std::optional<std::vector<socket_address>> resolve_numeric(const name_query& query) {
-  auto address = parse_numeric(query.host, query.port, query.family);
-  if (!address) return std::nullopt;
-  return std::vector<socket_address>{*address};
+void check_query(const reverse_query& query) {
+  const address_family family = query.address.family();
+  if (family != address_family::inet && family != address_family::inet6)
+    throw std::invalid_argument("getnameinfo() needs an IPv4 or IPv6 address");
 }
 
-lookup* lookup::start(loop::loop& l, name_query query, callback then, void* context, counted* keeper) {
+std::optional<name_query::answer> resolve_numeric(const name_query& query) {
+  constexpr int harmless = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV;
+  if (query.protocol != 0 || (query.flags & ~harmless) != 0) return std::nullopt;  // the resolver knows what fits
+  if (query.type != 0 && query.type != SOCK_STREAM && query.type != SOCK_DGRAM) return std::nullopt;
+  auto address = parse_numeric(query.host, query.port, query.family);
+  if (!address) return std::nullopt;
+  return name_query::answer{*address};
+}
+
+std::optional<reverse_query::answer> resolve_numeric(const reverse_query& query) {
+  constexpr int numeric = NI_NUMERICHOST | NI_NUMERICSERV;
+  if ((query.flags & ~NI_DGRAM) != numeric) return std::nullopt;
+  return reverse_query::answer{query.address.host(), std::to_string(query.address.port())};
+}
+
+namespace {
+
+/// Throws what a code of the resolver's says; `system_error` is errno.
+void check_code(int code, int system_error, const std::string& text) {
+  if (code == EAI_SYSTEM) throw os_error(system_error, text);
+  if (code != 0) throw gai_error(std::error_code(code, gai_category()), text);
+}
+
+name_query::answer ask_resolver(const name_query& query) {
+  addrinfo hints{};
+  hints.ai_family = native_family(query.family);
+  hints.ai_socktype = query.type;
+  hints.ai_protocol = query.protocol;
+  hints.ai_flags = AI_NUMERICSERV | query.flags | (query.passive ? AI_PASSIVE : 0);
+  const std::string service = std::to_string(query.port);
+  addrinfo* found = nullptr;
+  const int code =
+      kernel::sys::getaddrinfo(query.host.empty() ? nullptr : query.host.c_str(), service.c_str(), &hints, &found);
+  const int system_error = errno;
+  const std::string text = "cannot resolve '" + base::printable(query.host) + "'";
+  check_code(code, system_error, text);
+  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owned(found, [](addrinfo* a) { kernel::sys::freeaddrinfo(a); });
+  name_query::answer addresses;
+  for (const addrinfo* at = found; at != nullptr; at = at->ai_next) {
+    const socket_address address = address_of(at->ai_addr, at->ai_addrlen);
+    if (std::ranges::find(addresses, address) == addresses.end()) addresses.push_back(address);
+  }
+  if (addresses.empty()) check_code(EAI_NONAME, 0, text);
+  return addresses;
+}
+
+reverse_query::answer ask_resolver(const reverse_query& query) {
+  char host[NI_MAXHOST] = {}, service[NI_MAXSERV] = {};
+  const int code = kernel::sys::getnameinfo(address_access::data(query.address), address_access::size(query.address),
+                                            host, sizeof host, service, sizeof service, query.flags);
+  const int system_error = errno;
+  check_code(code, system_error, "cannot name " + query.address.to_string());
+  return {host, service};
+}
+
+}  // namespace
+
+template <class Query>
+lookup<Query>* lookup<Query>::start(loop::loop& l, Query query, callback then, void* context, counted* keeper) {
   auto* self = new lookup(std::move(query), then, context, keeper);
   self->run = [](threads::job* job) noexcept {
     try {
-      of(job)->resolve();
+      of(job)->found_ = ask_resolver(of(job)->query_);
     } catch (...) {
       of(job)->error_ = std::current_exception();
     }
   };
-  self->finished = [](threads::job* job) noexcept { of(job)->answer(); };
+  self->finished = [](threads::job* job) noexcept { of(job)->give_answer(); };
   self->dropped = [](threads::job* job) noexcept { delete of(job); };
   try {
     resolver_pool().submit(*self, l.box());
@@ -111,37 +169,21 @@ lookup* lookup::start(loop::loop& l, name_query query, callback then, void* cont
   return self;
 }
 
-void lookup::abandon() noexcept {
+template <class Query>
+void lookup<Query>::abandon() noexcept {
   if (resolver_pool().cancel(*this))
     delete this;
   else
     keeper_ = {};
 }
 
-void lookup::answer() noexcept {
-  if (keeper_) then_(context_, std::move(addresses_), std::move(error_));
+template <class Query>
+void lookup<Query>::give_answer() noexcept {
+  if (keeper_) then_(context_, std::move(found_), std::move(error_));
   delete this;
 }
 
-void lookup::resolve() {
-  addrinfo hints{};
-  hints.ai_family = native_family(query_.family);
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_NUMERICSERV | (query_.passive ? AI_PASSIVE : 0);
-  const std::string service = std::to_string(query_.port);
-  addrinfo* found = nullptr;
-  const int code =
-      kernel::sys::getaddrinfo(query_.host.empty() ? nullptr : query_.host.c_str(), service.c_str(), &hints, &found);
-  const int system_error = errno;
-  const std::string text = "cannot resolve '" + base::printable(query_.host) + "'";
-  if (code == EAI_SYSTEM) throw os_error(system_error, text);
-  if (code != 0) throw gai_error(std::error_code(code, gai_category()), text);
-  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owned(found, [](addrinfo* a) { kernel::sys::freeaddrinfo(a); });
-  for (const addrinfo* at = found; at != nullptr; at = at->ai_next) {
-    const socket_address address = address_of(at->ai_addr, at->ai_addrlen);
-    if (std::ranges::find(addresses_, address) == addresses_.end()) addresses_.push_back(address);
-  }
-  if (addresses_.empty()) throw gai_error(std::error_code(EAI_NONAME, gai_category()), text);
-}
+template class lookup<name_query>;
+template class lookup<reverse_query>;
 
 }  // namespace asyncio::io

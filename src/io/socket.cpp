@@ -113,6 +113,12 @@ void adopt_unix_socket(int fd) {
   adopt_stream_socket(fd);
 }
 
+void require_non_blocking(int fd, const char* call) {
+  const int flags = sys::get_status_flags(fd);
+  if (flags < 0) throw os_error(-flags, std::string(call) + "(): descriptor " + std::to_string(fd));
+  if ((flags & O_NONBLOCK) == 0) throw std::invalid_argument(std::string(call) + "(): the socket must be non-blocking");
+}
+
 std::vector<unique_fd> bind_listeners(std::span<const socket_address> addresses, const listen_options& options) {
   for (int tries = 1;; ++tries) {
     auto bound = bind_all(addresses, options, tries < tries_for_a_common_port);

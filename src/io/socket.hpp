@@ -40,6 +40,10 @@ void adopt_stream_socket(int fd);
 /// The same, for those of Unix only.
 void adopt_unix_socket(int fd);
 
+/// Errors: std::invalid_argument, with the name of the call, when a call on this descriptor might block the thread;
+/// std::system_error.
+void require_non_blocking(int fd, const char* call);
+
 struct listen_options {
   bool reuse_address = true;
   bool reuse_port = false;

@@ -44,43 +44,6 @@ void connect_wait::connected(void* self, io::unique_fd fd, const socket_address&
   me->task_->wake();
 }
 
-void resolve_wait::await_suspend(std::coroutine_handle<> frame) {
-  task_ = detail::awaiting_task(frame);
-  cancel = &resolve_wait::cancel_resolve;
-  answer_ = io::ref<answer>::adopt(new answer);
-  answer_->waiting = this;
-  lookup_ = io::lookup::start(*loop_, std::move(query_), &resolve_wait::resolved, answer_.get(), answer_.get());
-  detail::begin_wait(task_, this);
-}
-
-void resolve_wait::await_resume() {
-  if (cancelled_) detail::throw_cancelled(task_);
-  if (error_ != nullptr) std::rethrow_exception(std::move(error_));
-}
-
-void resolve_wait::forget() noexcept {
-  if (lookup_ == nullptr) return;
-  answer_->waiting = nullptr;
-  if (task_->loop() != nullptr) std::exchange(lookup_, nullptr)->abandon();
-}
-
-bool resolve_wait::cancel_resolve(wait_base* self) noexcept {
-  auto* me = static_cast<resolve_wait*>(self);
-  me->forget();
-  me->cancelled_ = true;
-  me->task_->wake();
-  return true;
-}
-
-void resolve_wait::resolved(void* context, std::vector<socket_address> addresses, std::exception_ptr error) noexcept {
-  resolve_wait* me = static_cast<answer*>(context)->waiting;
-  if (me == nullptr) return;
-  me->lookup_ = nullptr;
-  me->addresses = std::move(addresses);
-  me->error_ = std::move(error);
-  me->task_->wake();
-}
-
 }  // namespace streams
 
 namespace {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <asyncio/streams.hpp>
 
+#include "coro/resolve_wait.hpp"
 #include "io/address.hpp"
 #include "io/socket.hpp"
 #include "streams/server_core.hpp"
 #include "streams/unix_options.hpp"
-#include "streams/waits.hpp"
 
 #include <asyncio/async_with.hpp>
 #include <asyncio/errors.hpp>
@@ -134,9 +134,9 @@ coroutine<server> serve(std::unique_ptr<detail::client_callback> handler, std::s
     if (auto known = io::resolve_numeric(query)) {
       addresses = std::move(*known);
     } else {
-      streams::resolve_wait wait(loop::loop::of(detail::running_loop()), query);
+      coro::resolve_wait<io::name_query> wait(loop::loop::of(detail::running_loop()), query);
       co_await detail::in_place(wait);
-      addresses = std::move(wait.addresses);
+      addresses = std::move(wait.answer);
     }
     bound.sockets =
         io::bind_listeners(addresses, {options.reuse_address.value_or(true), options.reuse_port, options.keep_alive});

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 #include "io/connector.hpp"
-#include "io/dns.hpp"
 
 #include <asyncio/detail/coro_core.hpp>
 
 #include <coroutine>
 #include <exception>
 #include <utility>
-#include <vector>
 
 namespace asyncio::streams {
 
@@ -37,37 +35,6 @@ class connect_wait final : public detail::wait_base {
   io::connect_query query_;
   detail::coro_core* task_ = nullptr;
   io::ref<io::connector> connector_;
-  std::exception_ptr error_;
-  bool cancelled_ = false;
-};
-
-/// Awaits a name's addresses, through detail::in_place().
-class resolve_wait final : public detail::wait_base {
- public:
-  resolve_wait(loop::loop& l, io::name_query query) : loop_(&l), query_(std::move(query)) {}
-  resolve_wait(const resolve_wait&) = delete;
-  resolve_wait& operator=(const resolve_wait&) = delete;
-  ~resolve_wait() { forget(); }
-
-  bool await_ready() const noexcept { return false; }
-  void await_suspend(std::coroutine_handle<> frame);
-  void await_resume();
-  std::vector<socket_address> addresses;
-
- private:
-  /// What the lookup writes to: it may outlive the wait.
-  struct answer final : io::counted {
-    resolve_wait* waiting = nullptr;
-  };
-  static bool cancel_resolve(wait_base* self) noexcept;
-  static void resolved(void* context, std::vector<socket_address> addresses, std::exception_ptr error) noexcept;
-  void forget() noexcept;
-
-  loop::loop* loop_;
-  io::name_query query_;
-  detail::coro_core* task_ = nullptr;
-  io::lookup* lookup_ = nullptr;
-  io::ref<answer> answer_;
   std::exception_ptr error_;
   bool cancelled_ = false;
 };

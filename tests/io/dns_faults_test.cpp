@@ -31,10 +31,10 @@ struct answer final : io::counted {
 
 class Lookup : public testing::Test {
  protected:
-  io::lookup* start(io::ref<answer>& into, const std::string& host,
-                    asyncio::address_family family = asyncio::address_family::unspecified) {
+  io::name_lookup* start(io::ref<answer>& into, const std::string& host,
+                         asyncio::address_family family = asyncio::address_family::unspecified) {
     into = io::ref<answer>::adopt(new answer);
-    return io::lookup::start(*loop, {host, 80, family, false}, &answer::take, into.get(), into.get());
+    return io::name_lookup::start(*loop, {host, 80, family, false}, &answer::take, into.get(), into.get());
   }
   bool until(const io::ref<answer>& a) {
     return run_until(*loop, [&] { return a->times > 0; });
@@ -83,7 +83,7 @@ TEST_F(Lookup, ThatHangsStopsNeitherTheLoopNorAnAbandonedOne) {  // F22
   names.add("host", {"127.0.0.1"});
   names.hang();
   std::vector<io::ref<answer>> answers(20);
-  std::vector<io::lookup*> lookups;
+  std::vector<io::name_lookup*> lookups;
   for (auto& a : answers) lookups.push_back(start(a, "host"));
   names.wait_for_hanging(4);
   EXPECT_EQ(names.inside(), 4) << "the resolver has four threads";
@@ -121,8 +121,8 @@ TEST_F(Lookup, IsAnsweredInAForkedChildToo) {
     // The parent's loop is the parent's.
     const auto own = make_loop();
     there = io::ref<answer>::adopt(new answer);
-    io::lookup::start(*own, {"name.test", 80, asyncio::address_family::unspecified, false}, &answer::take, there.get(),
-                      there.get());
+    io::name_lookup::start(*own, {"name.test", 80, asyncio::address_family::unspecified, false}, &answer::take,
+                           there.get(), there.get());
     ::_exit(run_until(*own, [&] { return there->times > 0; }) && there->addresses.size() == 1 ? 0 : 1);
   }
   int status = -1;

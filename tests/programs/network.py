@@ -79,6 +79,17 @@ class Program:
             return None
         return self.wait_for("it listens", find)
 
+    def pipe(self):
+        """The writing end of the pipe that it has made for itself, opened here."""
+        def find():
+            ends = {}
+            for file in Path(f"/proc/{self.process.pid}/fd").iterdir():
+                if (place := os.readlink(file)).startswith("pipe:"):
+                    ends.setdefault(place, []).append(file)
+            both = next((files for files in ends.values() if len(files) == 2), None)
+            return both and max(both, key=lambda file: int(file.name))
+        return os.open(self.wait_for("it makes a pipe", find), os.O_WRONLY)
+
     def catches(self, number):
         """Whether it has a handler for this signal."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
@@ -255,6 +266,24 @@ def unix_and_proxy(start):
         assert not Path(down).exists(), "a server removes its file"
 
 
+def sock_and_fd(start):
+    listener = listen()
+    program = start({80: port_of(listener)})
+    os.write(program.pipe(), b"x")
+    program.read_until(r"readable\n")
+    peer = accept(listener)
+    request = b"GET / HTTP/1.0\r\n\r\n"
+    got = b""
+    while len(got) < len(request):
+        got += peer.recv(len(request) - len(got))
+    assert got == request, got
+    # Of the 1025 bytes one is left for the second read. Then it accepts on a socket that does not listen.
+    peer.sendall(b"y" * 1025)
+    printed, status = program.end()
+    assert printed == "readable\n", printed
+    assert status == -signal.SIGABRT, f"it ended with {status} instead of by an exception that nobody catches"
+
+
 def bounded_download(start):
     listener = listen()
     most, sources = 16, 40
@@ -307,6 +336,7 @@ PROGRAMS = {
     "23_echo_server_function": echo_server_function,
     "24_client": client,
     "25_unix_and_proxy": unix_and_proxy,
+    "29_sock_and_fd": sock_and_fd,
     "34_signals": signals,
     "40_bounded_download": bounded_download,
     "43_callbacks_in_classes": callbacks_in_classes,

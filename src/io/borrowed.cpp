@@ -52,7 +52,9 @@ std::int64_t try_recv(loop::loop& l, int fd, buffer_view to, socket_address* fro
 }
 
 std::int64_t try_recv(loop::loop& l, int fd, std::size_t most, std::string& to, socket_address* from) {
-  kernel::io_op request = recv_op(fd, nullptr, most);
+  std::string large;  // else what does not fit into the shared buffer would be cut off, and lost if it is a datagram
+  if (most > kernel::shared_read_size) large.resize(most);
+  kernel::io_op request = recv_op(fd, large.empty() ? nullptr : reinterpret_cast<std::byte*>(large.data()), most);
   const std::int64_t got = result_of_recv(l, request, from);
   if (got > 0) to.assign(reinterpret_cast<const char*>(request.data), static_cast<std::size_t>(got));
   return got;

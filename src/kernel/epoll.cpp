@@ -36,7 +36,6 @@ namespace {
 
 constexpr std::uint32_t owned_events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 constexpr std::uint32_t hang_up_events = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
-constexpr std::size_t shared_read_size = 256 * 1024;
 constexpr std::size_t smallest_shared_read = 64 * 1024;  // the largest datagram fits
 constexpr int events_a_call = 512;
 constexpr std::uint64_t wake_key = UINT64_MAX;

@@ -22,6 +22,9 @@ namespace asyncio::kernel {
 using detail::op;
 using detail::op_queue;
 
+/// What a recv without a buffer of its own gets at most, when it is done at once.
+inline constexpr std::size_t shared_read_size = 256 * 1024;
+
 enum class io_kind : std::uint8_t {
   recv,      ///< stream or datagram bytes; result: bytes, 0 at end of stream
   send,      ///< the bytes of `iov`; result: bytes taken, may be fewer

@@ -125,6 +125,26 @@ TEST(sock_faults, short_sends_and_reads_lose_nothing) {
   });
 }
 
+// The kernel room's shared buffer holds 256 KiB.
+TEST(sock_faults, a_datagram_larger_than_the_shared_buffer_comes_whole) {
+  testing::run([]() -> coroutine<> {
+    const socket_pair pair;
+    sys_faults faults;
+    faults.set<&table::recvfrom>(
+        +[](int, void* to, std::size_t size, int, sockaddr*, socklen_t* from_size) noexcept -> ssize_t {
+          *from_size = 0;
+          const std::size_t n = std::min<std::size_t>(size, 300'000);
+          std::memset(to, 'z', n);
+          return static_cast<ssize_t>(n);
+        });
+    const datagram whole = co_await get_running_loop().sock_recvfrom(pair.a, 1'000'000);
+    EXPECT_EQ(whole.data.size(), 300'000u);
+    EXPECT_LT(whole.data.capacity(), 400'000u);
+    const datagram part = co_await get_running_loop().sock_recvfrom(pair.a, 200'000);
+    EXPECT_EQ(part.data.size(), 200'000u);
+  });
+}
+
 // S221
 TEST(sock_faults, a_sendall_that_fails_in_between_says_so) {
   testing::run([]() -> coroutine<> {

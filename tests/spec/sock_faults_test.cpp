@@ -157,7 +157,8 @@ TEST(sock_faults, a_sendall_that_fails_in_between_says_so) {
     faults.set<&table::send>(+[](int fd, const void* from, std::size_t size, int flags) noexcept {
       return ++calls < 3 ? test::sys::direct::send(fd, from, std::min<std::size_t>(size, 10), flags) : -ECONNRESET;
     });
-    const int error = co_await error_of(loop.sock_sendall(pair.a, std::string(100, 'x')));
+    const std::string hundred(100, 'x');
+    const int error = co_await error_of(loop.sock_sendall(pair.a, hundred));
     EXPECT_EQ(error, ECONNRESET);
     EXPECT_EQ(taken_from(pair.b).size(), 20u);
   });

@@ -212,7 +212,8 @@ TEST(sock, connect_says_that_it_is_connected_already) {
 TEST(sock, connect_to_a_unix_listener_whose_queue_is_full_is_an_error) {
   testing::run([]() -> coroutine<> {
     event_loop& loop = get_running_loop();
-    const std::string name = std::string(1, '\0') + "asyncio-sock-test-" + std::to_string(::getpid());
+    std::string name = "@asyncio-sock-test-" + std::to_string(::getpid());
+    name.front() = '\0';  // in the abstract namespace
     const socket_address address = socket_address::unix_path(name);
     const auto unix_socket = [] { return owned_fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)); };
     const owned_fd listener = unix_socket();

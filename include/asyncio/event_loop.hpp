@@ -446,8 +446,9 @@ class event_loop : public detail::spawner<event_loop> {
   }
   /// Sends one datagram, which is copied by the call; how many bytes were taken. Cancel: safe, it was not sent.
   coroutine<std::size_t> sock_sendto(int fd, bytes_view bytes, const socket_address& address);
-  /// Connects. Cancel: ends the wait; the kernel goes on connecting until the socket is closed, and calling this again
-  /// waits on. Errors: std::system_error with the address in its text.
+  /// Connects; waits for room at a Unix server whose backlog is full. Cancel: ends the wait; the kernel goes on
+  /// connecting until the socket is closed, and calling this again waits on. Errors: std::system_error with the address
+  /// in its text.
   coroutine<> sock_connect(int fd, const socket_address& address);
   /// The next connection of a listening socket: a new descriptor, non-blocking and close-on-exec, which is the caller's to
   /// close, and its peer's address. Cancel: safe, no connection is lost.

@@ -9,6 +9,8 @@
 #include "io/io.hpp"
 #include "io/socket.hpp"
 
+#include <asyncio/sleep.hpp>
+
 #include <cerrno>
 #include <string>
 
@@ -97,9 +99,13 @@ coroutine<std::size_t> sock_sendto(loop::loop& l, int fd, std::string bytes, soc
 
 coroutine<> sock_connect(loop::loop& l, int fd, socket_address address) {
   const sock_call call("sock_connect", l, fd, true);
+  io::room_delay room;
   std::int64_t result = io::try_connect(l, fd, address);
-  while (result == -EINPROGRESS) {
-    co_await call.writable();
+  while (result == -EINPROGRESS || result == -EAGAIN) {
+    if (result == -EINPROGRESS)
+      co_await call.writable();
+    else
+      co_await sleep(room.next());
     result = io::try_connect(l, fd, address);
     if (result == -EISCONN) result = 0;  // another task was told first
   }

@@ -25,8 +25,8 @@ std::int64_t try_recv(loop::loop& l, int fd, std::size_t most, std::string& to, 
 std::int64_t try_send(loop::loop& l, int fd, std::string_view bytes, const socket_address* to = nullptr) noexcept;
 /// A new descriptor, non-blocking and close-on-exec.
 std::int64_t try_accept(loop::loop& l, int fd, socket_address& peer) noexcept;
-/// -EINPROGRESS when it would block; once the socket is writable, the next try tells how it ended. -EAGAIN: the listener's
-/// queue is full (AF_UNIX), and there is nothing to wait for.
+/// -EINPROGRESS when it would block; once the socket is writable, the next try tells how it ended. -EAGAIN: the backlog of
+/// a Unix server is full, see room_delay.
 std::int64_t try_connect(loop::loop& l, int fd, const socket_address& to) noexcept;
 
 }  // namespace asyncio::io

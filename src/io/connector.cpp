@@ -10,9 +10,7 @@ namespace asyncio::io {
 
 namespace sys = kernel::sys;
 
-namespace {
-constexpr timedelta longest_room_delay{std::chrono::milliseconds(50)};
-}  // namespace
+namespace {}  // namespace
 
 std::vector<socket_address> interleave(std::vector<socket_address> addresses, std::size_t first_count) {
   if (first_count == 0 || addresses.empty()) return addresses;
@@ -191,16 +189,14 @@ void connector::settle(attempt& a, std::int64_t result) noexcept {
   finish(std::move(a.socket), a.target, nullptr);
 }
 
-// The kernel does not tell when there is room in the backlog: it is tried again, less and less often.
 void connector::wait_for_room(attempt& a) noexcept {
   close(a);
   --next_attempt_;
   try {
-    arm_delay(room_delay_);
+    arm_delay(room_delay_.next());
   } catch (...) {
     return finish({}, {}, std::current_exception());
   }
-  room_delay_ = std::min(room_delay_ + room_delay_, longest_room_delay);
 }
 
 void connector::arm_delay(timedelta delay) {

@@ -89,7 +89,7 @@ class connector final : public counted {
   std::size_t next_attempt_ = 0;
   std::size_t in_flight_ = 0;
   std::vector<failure> failures_;
-  timedelta room_delay_{std::chrono::milliseconds(1)};
+  room_delay room_delay_;
   owned<detail::op> begin_;
   owned<detail::timer_op> delay_;
 };

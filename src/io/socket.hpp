@@ -5,6 +5,7 @@
 
 #include <asyncio/net.hpp>
 
+#include <algorithm>
 #include <span>
 #include <utility>
 #include <vector>
@@ -29,6 +30,17 @@ class unique_fd {
 
  private:
   int fd_ = -1;
+};
+
+/// How long to wait until a Unix server whose backlog is full is tried again, less and less often: the kernel does not
+/// tell when there is room.
+class room_delay {
+ public:
+  timedelta next() noexcept { return std::exchange(delay_, std::min(delay_ + delay_, longest)); }
+
+ private:
+  static constexpr timedelta longest{std::chrono::milliseconds(50)};
+  timedelta delay_{std::chrono::milliseconds(1)};
 };
 
 /// A stream socket, non-blocking and close-on-exec; TCP_NODELAY on TCP. Errors: std::system_error.

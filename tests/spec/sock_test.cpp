@@ -208,8 +208,7 @@ TEST(sock, connect_says_that_it_is_connected_already) {
   });
 }
 
-/// Of AF_UNIX nothing tells when there is room in the queue again.
-TEST(sock, connect_to_a_unix_listener_whose_queue_is_full_is_an_error) {
+TEST(sock, connect_to_a_unix_server_whose_backlog_is_full_waits_for_room) {
   testing::run([]() -> coroutine<> {
     event_loop& loop = get_running_loop();
     std::string name = "@asyncio-sock-test-" + std::to_string(::getpid());
@@ -225,8 +224,16 @@ TEST(sock, connect_to_a_unix_listener_whose_queue_is_full_is_an_error) {
     EXPECT_EQ(::listen(listener, 0), 0);
     const owned_fd first = unix_socket(), second = unix_socket();
     co_await loop.sock_connect(first, address);
-    const int error = co_await error_of(loop.sock_connect(second, address));
-    EXPECT_EQ(error, EAGAIN);
+    const std::string late = co_await ending(wait_for(loop.sock_connect(second, address), 10s));
+    EXPECT_EQ(late, "timeout_error");
+    task<> connecting = create_task(loop.sock_connect(second, address));
+    co_await sleep(1s);
+    EXPECT_FALSE(connecting.done());
+    auto [number, nameless] = co_await loop.sock_accept(listener);
+    const owned_fd accepted(number);
+    EXPECT_EQ(nameless.family(), address_family::unix_);
+    co_await connecting;
+    co_await loop.sock_sendall(second, "in");
   });
 }
 

@@ -96,7 +96,8 @@ TEST_F(Connector, ClosesItsSocketWhenItIsCancelledAtAnyTurn) {  // S181
     connector = {};
     ASSERT_TRUE(run_until(*loop, [&] { return loop->in_flight() == 0; }));
     answer = {};
-    EXPECT_EQ(test::open_descriptors(), before) << turns;
+    // A lookup that was abandoned may still have a file of the resolver's open.
+    EXPECT_TRUE(run_until(*loop, [&] { return test::open_descriptors() <= before; })) << turns;
   }
   EXPECT_EQ(loop->timer_count(), 0u);
 }

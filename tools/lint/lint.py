@@ -27,8 +27,10 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 QUERY = HERE / "gcc12.query"
 FOLDERS = ["src", "tests", "examples", "bench"]
-# Not in our dialect: other libraries' programs. Wrong on purpose: the lint's own snippets, and programs that must not compile.
-LEFT_OUT = ["bench/peers", "tests/lint", "tests/reject"]
+# Not in our dialect: other libraries' programs, and a user's program that stays as it was written (one co_await is the
+# argument of the other there, so that their order is certain). Wrong on purpose: the lint's own snippets, and programs that
+# must not compile.
+LEFT_OUT = ["bench/peers", "tests/lint", "tests/reject", "tests/programs/25_unix_and_proxy.cpp"]
 
 SENTENCES = {
     "G1": "a closure that owns something is a temporary beside co_await (GCC 12 destroys its captures twice): "
@@ -107,7 +109,7 @@ def project_files():
     files = []
     for folder in FOLDERS:
         for file in sorted((ROOT / folder).rglob("*.cpp")):
-            if not relative(file).startswith(tuple(name + "/" for name in LEFT_OUT)):
+            if not f"{relative(file)}/".startswith(tuple(name + "/" for name in LEFT_OUT)):
                 files.append(file)
     return files
 

@@ -179,6 +179,7 @@ TEST(budget, from_the_call_of_a_coroutine_to_its_first_line_nobody_else_runs) {
             co_await first_line(ran_before_it);
             EXPECT_FALSE(ran_before_it);
           }
+          co_await settle(2);  // the callbacks see a flag that lives
         },
         {.clock = clock, .budget = budget});
   }

@@ -104,6 +104,8 @@ TEST(foreign_awaitable, one_that_is_ready_does_not_suspend) {
     EXPECT_EQ(got, 7);
     EXPECT_FALSE(other_ran);
     EXPECT_EQ(p.begun, 0);
+    co_await sleep(0s);
+    EXPECT_TRUE(other_ran);
   });
 }
 
@@ -598,18 +600,32 @@ TEST(as_awaitable_on, a_loop_that_closes_before_it_began_resumes_theirs_with_an_
   }
 }
 
+/// One whose exceptions come out of resume(); its frame stays then, for whoever keeps the handle.
+struct throwing {
+  struct promise_type {
+    throwing get_return_object() { return {coroutine_handle<promise_type>::from_promise(*this)}; }
+    std::suspend_never initial_suspend() const noexcept { return {}; }
+    std::suspend_always final_suspend() const noexcept { return {}; }
+    void return_void() const noexcept {}
+    void unhandled_exception() const { throw; }
+  };
+  coroutine_handle<promise_type> frame;
+};
+
 TEST(as_awaitable_on, an_exception_that_leaves_their_coroutine_goes_to_the_exception_handler) {
   testing::run([]() -> coroutine<> {
     std::string seen;
     event_loop& loop = get_running_loop();
     loop.set_exception_handler([&seen](event_loop&, const exception_context& c) { seen = name_of(c.exception); });
-    auto caller = [&]() -> theirs {
+    auto caller = [&]() -> throwing {
       co_await as_awaitable_on(loop, sleep(1s));
       throw std::runtime_error("theirs");
     };
-    caller();
+    const throwing running = caller();
     co_await sleep(2s);
     EXPECT_EQ(seen, "runtime_error(theirs)");
+    loop.set_exception_handler(nullptr);
+    running.frame.destroy();
   });
 }
 

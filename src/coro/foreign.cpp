@@ -83,8 +83,8 @@ std::coroutine_handle<> foreign_wait::begin(std::coroutine_handle<> frame) {
 }
 
 void foreign_wait::take_back() noexcept {
+  task_->waiting = nullptr;  // also what it has handed the bridge on to
   if (bridge_ == nullptr) return;
-  task_->waiting = nullptr;
   const auto b = std::coroutine_handle<bridge::promise_type>::from_address(std::exchange(bridge_, nullptr));
   b.promise().end.wait = nullptr;
   b.destroy();

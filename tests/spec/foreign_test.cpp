@@ -369,6 +369,40 @@ TEST(foreign_awaitable, a_wrapper_around_a_queue_takes_its_item_in_its_turn_and_
   });
 }
 
+/// A wrapper that fails when it has handed the handle on.
+struct fails_late {
+  future<int>::awaiter op;
+  bool await_ready() { return op.await_ready(); }
+  void await_suspend(coroutine_handle<> h) {
+    op.await_suspend(h);
+    throw std::runtime_error("too late");
+  }
+  int await_resume() { return op.await_resume(); }
+};
+
+TEST(foreign_awaitable, a_wrapper_that_fails_when_it_has_begun_leaves_no_wait_behind) {
+  testing::run([]() -> coroutine<> {
+    future<int> f;
+    auto t = create_task([&f]() -> coroutine<std::string> {
+      std::string first;
+      try {
+        fails_late wrapped{f.operator co_await()};
+        (void)co_await wrapped;
+      } catch (const std::runtime_error& e) {
+        first = e.what();
+      }
+      current_task().cancel("now");
+      auto second = co_await ending(sleep(1h));
+      co_return first + ", " + second;
+    });
+    auto end = co_await t;
+    EXPECT_EQ(end, "too late, cancelled_error(now)");
+    EXPECT_FALSE(f.cancelled());
+    f.set_result(1);
+    co_await settle(2);
+  });
+}
+
 TEST(foreign_awaitable, a_wrapper_around_a_coroutine_of_ours_runs_it) {
   testing::run([]() -> coroutine<> {
     int resumed = 0;

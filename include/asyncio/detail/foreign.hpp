@@ -79,7 +79,6 @@ class foreign_wait : public wait_base, public op {
 template <class A>
 class foreign_await {
   using awaiter = awaiter_of<A&&>;
-  using plain = std::remove_reference_t<awaiter>;
 
  public:
   explicit foreign_await(A&& awaited) noexcept : awaited_(std::addressof(awaited)) {}

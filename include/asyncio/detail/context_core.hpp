@@ -47,9 +47,9 @@ struct context_value : counted {
   const void* data = nullptr;
 };
 template <class T>
-counted_ptr<context_value> make_context_value(T&& value) {
+counted_ptr<context_value> make_context_value(T value) {
   struct holder final : context_value {
-    explicit holder(T&& v)
+    explicit holder(T v)
         : context_value([](counted* self) noexcept { delete static_cast<holder*>(self); }), kept(std::move(v)) {
       data = &kept;
     }

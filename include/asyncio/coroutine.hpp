@@ -19,19 +19,31 @@ class [[nodiscard("a coroutine runs when it is awaited or made a task")]] corout
 namespace detail {
 
 template <class T>
-void free_task(future_core* core) noexcept {
-  auto* task = static_cast<coro_core*>(core);
-  if (task->listed) [[unlikely]]
-    unlist_task(task);
+void free_block(coro_core* core) noexcept {
+  pool_free_of_class(reinterpret_cast<std::byte*>(core) - value_space<T>, core->block_class);
+}
+
+template <class T>
+[[gnu::noinline]] void free_rare_task(coro_core* task) noexcept {
+  if (task->listed) unlist_task(task);
   if (task->has_value) destroy_value<T>(task);
   inbox* home = task->home;
-  const std::uint32_t size = task->block_size;
-  const bool has_nothing =
-      task->error == nullptr && task->cancel_message.empty() && task->waiters == nullptr && task->extra == nullptr;
-  if (!has_nothing) [[unlikely]]
-    clean_up_task(task);
-  pool_free(reinterpret_cast<std::byte*>(task) - value_space<T>, size);
+  const std::uint32_t block_class = task->block_class;
+  clean_up_task(task);
+  pool_free_of_class(reinterpret_cast<std::byte*>(task) - value_space<T>, block_class);
   home->drop_user(user_kind::task);
+}
+
+// Of one that ended by a value nothing else is left, unless it is rare. No call that comes back: then nothing is saved
+// on the stack.
+template <class T>
+void free_task(future_core* core) noexcept {
+  auto* task = static_cast<coro_core*>(core);
+  if (!task->has_value || task->rare || !task->home->owned_here()) [[unlikely]]
+    return free_rare_task<T>(task);
+  task->home->drop_user_of_owner(user_kind::task);
+  destroy_value<T>(task);
+  free_block<T>(task);
 }
 
 template <class T>
@@ -57,7 +69,7 @@ class promise_base {
     const std::size_t size = value_space<T> + core_space + frame_size;
     auto* block = static_cast<std::byte*>(pool_allocate(size));
     auto* core = ::new (static_cast<void*>(block + value_space<T>)) coro_core(&task_kind<T>);
-    core->block_size = static_cast<std::uint32_t>(size);
+    core->block_class = pool_class(size);
     return hide_origin(core->frame());
   }
 
@@ -73,10 +85,10 @@ class promise_base {
  private:
   // Not inlined into every coroutine's body, which would save more registers at each resumption for it.
   [[gnu::noinline]] static void free_unspawned(coro_core* core) noexcept {
+    if (core->rare) [[unlikely]]
+      clean_up_unspawned(core);
     if (core->has_value) destroy_value<T>(core);
-    const std::size_t size = core->block_size;
-    core->~coro_core();
-    pool_free(reinterpret_cast<std::byte*>(core) - value_space<T>, size);
+    free_block<T>(core);
   }
 };
 

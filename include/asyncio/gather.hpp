@@ -89,9 +89,9 @@ void free_gather(future_core* core) noexcept {
   if (me->waiters != nullptr) drop_callbacks(me);
   if (me->has_value) destroy_value<T>(me);
   inbox* home = me->home;
-  const std::size_t size = me->block_size;
+  const std::uint32_t block_class = me->block_class;
   me->~gather_core();
-  pool_free(reinterpret_cast<std::byte*>(me) - value_space<T>, size);
+  pool_free_of_class(reinterpret_cast<std::byte*>(me) - value_space<T>, block_class);
   home->drop_user(user_kind::future);
 }
 

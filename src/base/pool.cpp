@@ -8,48 +8,47 @@ constinit thread_local pool_lists pool_here{};
 namespace {
 
 /// Gives a thread's lists back when it ends. Blocks freed later in that thread (by other thread-local destructors) go
-/// straight to the heap, since `most` is 0 again.
+/// straight to the heap, since there is no room any more.
 struct pool_cleaner {
-  pool_cleaner() noexcept { pool_here.most = pool_keep; }
+  pool_cleaner() noexcept {
+    for (std::uint32_t cls = 1; cls <= pool_classes; ++cls) pool_here.room[cls] = pool_keep;
+  }
   pool_cleaner(const pool_cleaner&) = delete;
   pool_cleaner& operator=(const pool_cleaner&) = delete;
   ~pool_cleaner() {
-    pool_here.most = 0;
-    for (std::size_t cls = 0; cls <= pool_classes; ++cls) {
+    for (std::uint32_t cls = 1; cls <= pool_classes; ++cls) {
       while (pool_block* block = pool_here.head[cls]) {
         pool_here.head[cls] = block->next;
         ::operator delete(block);
       }
-      pool_here.kept[cls] = 0;
+      pool_here.room[cls] = 0;
     }
   }
 };
 
-thread_local bool cleaned_up = false;
+enum class clean_up : std::uint8_t { to_be_registered, registered, done };
+thread_local clean_up at_thread_end = clean_up::to_be_registered;
 
-void arm() noexcept {
-  struct marked_cleaner : pool_cleaner {
-    ~marked_cleaner() { cleaned_up = true; }
+void register_clean_up() noexcept {
+  struct marking_cleaner : pool_cleaner {
+    ~marking_cleaner() { at_thread_end = clean_up::done; }
   };
-  if (!cleaned_up) thread_local marked_cleaner cleaner;
+  thread_local marking_cleaner cleaner;
+  at_thread_end = clean_up::registered;
 }
 
 }  // namespace
 
 void* pool_refill(std::size_t bytes) {
-  const std::size_t size_class = (bytes + pool_step - 1) / pool_step;
-  if (pool_here.most == 0) arm();
-  return ::operator new(size_class > pool_classes ? bytes : size_class * pool_step);
+  if (at_thread_end == clean_up::to_be_registered) register_clean_up();
+  const std::uint32_t cls = pool_class(bytes);
+  return ::operator new(cls == 0 ? bytes : cls * pool_step);
 }
 
-void pool_release(void* block, std::size_t size_class) noexcept {
-  if (pool_here.most == 0) arm();
-  if (size_class > pool_classes) return ::operator delete(block);
-  if (pool_here.kept[size_class] >= pool_here.most) return ::operator delete(block);
-  auto* node = static_cast<pool_block*>(block);
-  node->next = pool_here.head[size_class];
-  pool_here.head[size_class] = node;
-  ++pool_here.kept[size_class];
+void pool_release(void* block, std::uint32_t cls) noexcept {
+  if (at_thread_end == clean_up::to_be_registered) register_clean_up();
+  if (pool_here.room[cls] == 0) return ::operator delete(block);
+  pool_free_of_class(block, cls);
 }
 
 }  // namespace asyncio::detail

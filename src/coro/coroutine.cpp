@@ -18,6 +18,7 @@ void store_exception(coro_core* core) noexcept {
   core->ended_interrupted = type != nullptr && *type == typeid(keyboard_interrupt);
   core->ended_cancelled = type != nullptr && *type == typeid(cancelled_error);
   core->error = std::current_exception();
+  core->rare = true;
 }
 
 void rethrow_error(coro_core* core) { std::rethrow_exception(std::exchange(core->error, nullptr)); }

@@ -34,7 +34,7 @@ class own_request {
   /// task at its next suspension, delivered or not. (Once ours is taken back.)
   void deliver_others_again() noexcept {
     if (!others_request() && !(under_way_at_entry_ && task_->cancel_requests > 0)) return;
-    if (task_->cancel_message.empty()) task_->cancel_message = others_message_;
+    if (task_->cancel_message.empty()) task_->set_message(others_message_);
     task_->must_cancel = true;
   }
   /// A request of somebody else leaves the scope now: it is not delivered again.

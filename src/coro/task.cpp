@@ -39,9 +39,9 @@ namespace {
 
 // The frame dies, the outcome goes from the coroutine to the future, everybody who waits is told. The exception that
 // ended a cancelled task is dropped: each awaiter throws a cancelled_error of its own with the same message.
-inline void finish_task(coro_core* task) noexcept {
+inline void finish_task(coro_core* task, loop_core& loop) noexcept {
   std::coroutine_handle<>::from_address(task->frame()).destroy();
-  task->loop()->unlink_task(task);
+  loop.unlink_task(task);
   if (task->has_value && (!task->must_cancel || task->late_cancel)) [[likely]]
     task->finish_value();
   else
@@ -55,7 +55,6 @@ bool cancelled_before_start(coro_core* task) noexcept { return !task->started &&
 // A step that has used up its budget ends where a coroutine goes back to the one that awaits it. Never on the way down: from
 // the call of a coroutine to its first line nobody else runs.
 inline void resume_frames(coro_core* task, thread_state& now) noexcept {
-  coro_core* const outer = now.task;
   now.task = task;
   void* frame = task->top;
   while (true) {
@@ -70,16 +69,17 @@ inline void resume_frames(coro_core* task, thread_state& now) noexcept {
       break;
     }
   }
-  now.task = outer;
 }
 
 inline void run_task(coro_core* task, thread_state& now) noexcept {
   task->scheduled = task->cancel_taken = false;
+  loop_core& loop = *now.loop;
   if (cancelled_before_start(task)) [[unlikely]]
-    return finish_task(task);
+    return finish_task(task, loop);
   task->started = true;
   resume_frames(task, now);
-  if (task->ended) finish_task(task);
+  now.task = nullptr;
+  if (task->ended) finish_task(task, loop);
 }
 
 [[gnu::noinline]] void run_timed(coro_core* task, thread_state& now) noexcept {
@@ -137,12 +137,14 @@ void ask_factory(loop_core& loop, coro_core* core, task_options& options) {
 // The first step is a step like others, with a budget of its own.
 void run_eagerly(coro_core* core) noexcept {
   core->started = true;
+  coro_core* const creator = here.task;
   void* const resumed_later = std::exchange(here.next_frame, nullptr);
   const std::int32_t budget_left = std::exchange(here.budget, core->loop()->step_budget());
   resume_frames(core, here);
   here.budget = budget_left;
   here.next_frame = resumed_later;
-  if (core->ended) finish_task(core);
+  here.task = creator;
+  if (core->ended) finish_task(core, *here.loop);
 }
 
 }  // namespace
@@ -172,6 +174,12 @@ void clean_up_task(coro_core* task) noexcept {
   if (task->waiters != nullptr) drop_callbacks(task);
   delete task->extra;
   task->~coro_core();
+}
+
+void clean_up_unspawned(coro_core* core) noexcept {
+  delete core->extra;
+  core->error = nullptr;
+  core->cancel_message = shared_text();
 }
 
 bool cancel_task(future_core* core, const shared_text& message) {
@@ -204,6 +212,7 @@ std::string task_name(const future_core* core) {
 
 task_extra& extra_of(coro_core* task) {
   if (task->extra == nullptr) task->extra = new task_extra;
+  task->rare = true;
   return *task->extra;
 }
 
@@ -277,7 +286,7 @@ namespace {
 // counts. No message is lost to a request without one, such as a deadline's.
 void note_message(detail::coro_core* task, const detail::shared_text& message) noexcept {
   const bool stays = task->cancel_taken ? !task->cancel_message.empty() : task->must_cancel && message.empty();
-  if (!stays) task->cancel_message = message;
+  if (!stays) task->set_message(message);
 }
 
 }  // namespace

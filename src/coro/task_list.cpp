@@ -57,7 +57,7 @@ void give_task_more(coro_core* task, inbox& home) {
     task_list& all = all_tasks();
     const std::scoped_lock hold(all.mutex);
     all.homes.emplace(task, &home);
-    task->listed = true;
+    task->listed = task->rare = true;
   } catch (const std::bad_alloc&) {}
 }
 

@@ -84,7 +84,7 @@ void loop::unpost(op* node) noexcept {
   op* before = ready_.remove(node);
   if (node == batch_last_) {
     batch_last_ = before;
-    if (before == nullptr) leave_batch_ = true;
+    if (before == nullptr) leave_batch_ = attention_ = true;
   }
 }
 
@@ -100,11 +100,13 @@ loop::entry::entry(loop& l) : loop_(l) {
   l.inbox_->take_ownership();
   l.running_ = true;
   detail::here.loop = &l;
+  detail::here.box = l.inbox_;
   detail::here.loop_number = l.inbox_->number();
 }
 
 loop::entry::~entry() {
   detail::here.loop = nullptr;
+  detail::here.box = nullptr;
   detail::here.loop_number = 0;
   loop_.running_ = false;
 }
@@ -116,22 +118,28 @@ std::optional<time_point> loop::next_deadline() const noexcept {
 
 // Everything that was ready when the batch began; what its ops post is the next batch. A batch that ran to its end has
 // run every completion that was listed before it.
+// Something is ready. Followed by end_batch() when somebody asks for attention.
 inline void loop::run_batch() noexcept {
   batch_last_ = ready_.back();
-  leave_batch_ = false;
-  bool more = !ready_.empty();
-  while (more) {
+  do {
     op* node = ready_.pop();
-    more = node != batch_last_;
+    const bool last = node == batch_last_;  // afterwards its memory may be another op's
     node->done(node);
-    more = more && !leave_batch_;
-  }
-  if (leave_batch_) [[unlikely]] {
-    leave_batch_ = false;
+    if (last) break;
+  } while (!leave_batch_);
+}
+
+void loop::end_batch() noexcept {
+  if (std::exchange(leave_batch_, false))
     attention_ = true;
-  } else {
+  else
     completions_wait_ = false;
-  }
+}
+
+void loop::run_ready() noexcept {
+  leave_batch_ = false;
+  if (!ready_.empty()) run_batch();
+  end_batch();
 }
 
 run_end loop::run_once(std::optional<std::chrono::nanoseconds> most) {
@@ -150,8 +158,10 @@ inline void loop::turn(std::optional<std::chrono::nanoseconds> most) {
   const bool only_ready = !attention_ && !ready_.empty() && --turns_to_look_ != 0 && !inbox_->has_mail();
   if (only_ready) [[likely]] {
     run_batch();
-    if (attention_) [[unlikely]]
-      finish_turn();
+    if (!attention_) [[likely]]
+      return;
+    end_batch();
+    finish_turn();
   } else {
     look_around(most);
   }
@@ -163,7 +173,7 @@ void loop::finish_turn() noexcept {
 }
 
 void loop::look_around(std::optional<std::chrono::nanoseconds> most) {
-  attention_ = false;
+  attention_ = stopping_;
   if (inbox_->has_mail()) inbox_->drain(ready_);
   if (ready_.empty() && !timers_.any_due(seen_now_))
     poll(stopping_ ? std::chrono::nanoseconds(0) : most);
@@ -176,7 +186,7 @@ void loop::look_around(std::optional<std::chrono::nanoseconds> most) {
     attention_ = true;  // every turn comes here, and the others need not ask
     arranger_->arrange(ready_);
   }
-  run_batch();
+  run_ready();
   while (!interrupted_ && timers_.has_due()) {
     timer_op* timer = timers_.pop_due();
     timer->done(timer);
@@ -261,16 +271,16 @@ void loop::close() noexcept {
   kernel_->cancel_all();
   while (kernel_->in_flight() > 0) {
     if (ready_.empty() || !completions_wait_) ask_kernel(std::chrono::nanoseconds(0));
-    run_batch();
+    run_ready();
   }
   inbox_->close(ready_);
-  while (!ready_.empty()) run_batch();
+  while (!ready_.empty()) run_ready();
   finish_turn();
 }
 
 run_end loop::run_forever() {
   do turn(std::nullopt);
-  while (!stopping_);
+  while (!attention_ || !stopping_);  // who stops it asks for attention
   stopping_ = false;
   return std::exchange(interrupted_, false) ? run_end::interrupted : run_end::stopped;
 }

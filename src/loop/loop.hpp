@@ -124,6 +124,8 @@ class loop final : public detail::loop_core {
   std::chrono::nanoseconds wait_limit(time_point now, std::optional<std::chrono::nanoseconds> most) const noexcept;
   bool jump(time_point now, std::optional<std::chrono::nanoseconds> most) noexcept;
   void run_batch() noexcept;
+  void end_batch() noexcept;
+  void run_ready() noexcept;
   void finish_turn() noexcept;
   void look_at_signals() noexcept;
   bool something_came() const noexcept;

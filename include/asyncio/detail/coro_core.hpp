@@ -60,21 +60,29 @@ struct coro_core : future_core, op, task_links {
   task_extra* extra = nullptr;
   std::source_location site;    ///< the co_await it last passed
   std::source_location origin;  ///< the coroutine function
-  bool spawned = false;         ///< is a task
+
+  // Sixteen bytes, so that a new core is a handful of wide stores.
+  bool scheduled = false;
+  bool cancel_taken = false;  ///< must_cancel was, by the wait: the task is about to throw it
+  bool must_cancel = false;
+  bool late_cancel = false;  ///< must_cancel came when a result was there already
+  bool spawned = false;      ///< is a task
   bool started = false;
   bool ended = false;              ///< ran to its end
   bool ended_cancelled = false;    ///< by letting cancelled_error out
   bool ended_interrupted = false;  ///< by letting keyboard_interrupt out
-  bool scheduled = false;
-  bool must_cancel = false;
-  bool late_cancel = false;   ///< must_cancel came when a result was there already
-  bool cancel_taken = false;  ///< must_cancel was, by the wait: the task is about to throw it
-  bool listed = false;        ///< see list_task()
-  bool wrapper = false;       ///< only calls and awaits another coroutine, whose origin it has taken for its own
+  bool wrapper = false;            ///< only calls and awaits another coroutine, whose origin it has taken for its own
+  bool listed = false;             ///< see list_task()
+  bool rare = false;  ///< has an error, a message, an extra or a place in a list: there is something to clean up
   std::uint32_t cancel_requests = 0;
+
   void* top;  ///< the innermost frame: it runs, or the next step resumes it
   std::uint64_t number;
 
+  void set_message(shared_text message) noexcept {
+    cancel_message = std::move(message);
+    rare = true;
+  }
   void* frame() noexcept;
   loop_core* loop() const noexcept { return home->loop(); }
   static coro_core* of_frame(void* frame) noexcept;
@@ -165,6 +173,7 @@ void inherit_context(coro_core* task);  ///< of its creator
 void unlist_task(coro_core* task) noexcept;
 task_extra& extra_of(coro_core* task);
 void clean_up_task(coro_core* task) noexcept;
+void clean_up_unspawned(coro_core* core) noexcept;
 /// What start_task() does when something is to be said against it, or a task factory is to be asked.
 coro_core* start_task_with_care(loop_core* loop, coro_core* core);
 

@@ -20,9 +20,9 @@ struct future_core;
 /// Somebody who wants to know when a future is done. `notify` is called once, in order of registration, inside the
 /// call that completes the future: it only schedules, it never runs user code, and the node may be gone afterwards.
 struct waiter {
-  waiter* prev = nullptr;
+  waiter* prev;  ///< meaningful only while linked, as `notify`
   waiter* next = nullptr;
-  void (*notify)(waiter*, future_core*) noexcept = nullptr;
+  void (*notify)(waiter*, future_core*) noexcept;
 
   bool linked() const noexcept { return next != nullptr; }
 };
@@ -63,7 +63,7 @@ struct future_core {
   shared_text cancel_message;
   atomic_cell<std::int32_t> shared_refs{0};
   std::uint32_t local_refs = 1;
-  std::uint32_t block_size = 0;
+  std::uint32_t block_class = 0;  ///< of the pool, for the whole block
   future_state state = future_state::pending;
   bool has_value = false;
   bool retrieved = true;      ///< false: an exception waits for somebody to look at it
@@ -113,7 +113,7 @@ struct future_core {
       w->next->prev = w->prev;
       if (waiters == w) waiters = w->next;
     }
-    w->prev = w->next = nullptr;
+    w->next = nullptr;
   }
 
   /// The state is set; tells everybody who waits. Only for the loop's thread.
@@ -215,9 +215,9 @@ void free_plain_future(future_core* core) noexcept {
   if (core->waiters != nullptr) drop_callbacks(core);
   if (core->has_value) destroy_value<T>(core);
   inbox* home = core->home;
-  const std::size_t size = core->block_size;
+  const std::uint32_t block_class = core->block_class;
   core->~future_core();
-  pool_free(reinterpret_cast<std::byte*>(core) - value_space<T>, size);
+  pool_free_of_class(reinterpret_cast<std::byte*>(core) - value_space<T>, block_class);
   home->drop_user(user_kind::future);
 }
 
@@ -232,7 +232,7 @@ Core* make_future_core(inbox* home, const future_kind* kind = &plain_future_kind
   const std::size_t size = value_space<T> + sizeof(Core);
   auto* block = static_cast<std::byte*>(pool_allocate(size));
   auto* core = ::new (block + value_space<T>) Core(kind, home);
-  core->block_size = static_cast<std::uint32_t>(size);
+  core->block_class = pool_class(size);
   home->add_user(user_kind::future);
   return core;
 }

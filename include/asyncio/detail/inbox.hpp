@@ -9,6 +9,7 @@
 namespace asyncio::detail {
 
 class callback_context;
+class inbox;
 class loop_core;
 struct context_cell;
 struct coro_core;
@@ -17,6 +18,7 @@ struct future_core;
 /// What the library knows about the running thread. One load each; zero outside a loop.
 struct thread_state {
   loop_core* loop = nullptr;             ///< the loop that runs in this thread
+  inbox* box = nullptr;                  ///< its inbox
   coro_core* task = nullptr;             ///< the task whose step runs now
   void* next_frame = nullptr;            ///< the coroutine frame that the running step continues with
   std::uint64_t loop_number = 0;         ///< of that loop: see inbox::number()
@@ -59,7 +61,7 @@ class inbox {
   inbox& operator=(const inbox&) = delete;
 
   /// Is the calling thread the loop's?  Thread: any.
-  bool owned_here() const noexcept { return owner_.load(order::acquire) == &here; }
+  bool owned_here() const noexcept { return here.box == this || owner_.load(order::acquire) == &here; }
   bool closed() const noexcept { return owner_.load(order::acquire) == nullptr; }
   /// Is the loop the parent process's? In a forked child no thread is its owner, and it never runs.
   bool forked() const noexcept { return owner_.load(order::acquire) == &of_parent; }
@@ -111,9 +113,13 @@ class inbox {
     else
       add_user_of_closed(kind);
   }
+  /// The loop is a user too, so this is not the last one.
+  void drop_user_of_owner(user_kind kind) noexcept {
+    count_of(kind).store(count_of(kind).load(order::relaxed) - 1, order::relaxed);
+  }
   void drop_user(user_kind kind = user_kind::other) noexcept {
-    if (owned_here()) [[likely]]  // the loop is a user too, so this is not the last one
-      count_of(kind).store(count_of(kind).load(order::relaxed) - 1, order::relaxed);
+    if (owned_here()) [[likely]]
+      drop_user_of_owner(kind);
     else
       drop_user_of_closed(kind);
   }

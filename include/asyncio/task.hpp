@@ -246,6 +246,10 @@ inline constexpr bool spawnable_any<X, Y, Z...> =
 #define ASYNCIO_SPAWN_SENTENCE                                                                                        \
   "create_task takes a coroutine or another awaitable (a named coroutine by std::move), or a coroutine function and " \
   "its arguments"
+#define ASYNCIO_SPAWN_ORDER_SENTENCE \
+  "create_task takes an awaitable first and its options second: create_task(f(), {.name = \"x\"})"
+template <class... X>
+inline constexpr bool never = false;
 
 /// create_task() in its three forms, for whatever can start tasks: Derived provides adopt_child(coroutine, options).
 template <class Derived>
@@ -275,6 +279,11 @@ class spawner {
     requires(sizeof...(X) > 0 && !spawnable_any<X...>)
   refused create_task(X&&...) {
     static_assert(spawnable_any<X...>, ASYNCIO_SPAWN_SENTENCE);
+    return {};
+  }
+  template <spawnable A>
+  refused create_task(task_options, A&&) {
+    static_assert(never<A>, ASYNCIO_SPAWN_ORDER_SENTENCE);
     return {};
   }
 
@@ -321,6 +330,11 @@ template <class... X>
   requires(sizeof...(X) > 0 && !detail::spawnable_any<X...>)
 detail::refused create_task(X&&...) {
   static_assert(detail::spawnable_any<X...>, ASYNCIO_SPAWN_SENTENCE);
+  return {};
+}
+template <detail::spawnable A>
+detail::refused create_task(task_options, A&&) {
+  static_assert(detail::never<A>, ASYNCIO_SPAWN_ORDER_SENTENCE);
   return {};
 }
 

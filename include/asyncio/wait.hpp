@@ -98,6 +98,8 @@ template <class H>
 inline constexpr bool is_handle_vector<std::vector<H>> = is_handle<H>;
 
 #define ASYNCIO_WAIT_SENTENCE "wait takes handles, not coroutines: make tasks of them first, with create_task"
+template <class... X>
+inline constexpr bool are_handles = (is_handle<std::remove_cvref_t<X>> && ...);
 
 }  // namespace detail
 
@@ -126,6 +128,13 @@ template <class V>
            })
 detail::refused wait(V&&, wait_options = {}) {
   static_assert(detail::is_handle_vector<std::remove_cvref_t<V>>, ASYNCIO_WAIT_SENTENCE);
+  return {};
+}
+template <class... X>
+  requires(sizeof...(X) > 0) && (!detail::are_handles<X...>)
+detail::refused wait(wait_options, X&&...) {
+  static_assert(detail::are_handles<X...>,
+                ASYNCIO_WAIT_SENTENCE " (a vector of handles comes first, its options second)");
   return {};
 }
 

@@ -68,8 +68,8 @@ void on_a_loop(benchmark::State& state) {
 }
 
 // A foreign thread posts a callback, and waits until it was called.
-void wake_from_thread(benchmark::State& state) {
-  auto loop = asyncio::new_event_loop();
+void wake_from_thread(benchmark::State& state, unsigned spin) {
+  auto loop = asyncio::new_event_loop({.spin = spin});
   std::binary_semaphore running(0);
   std::thread runner([&] {
     loop->call_soon_threadsafe([&] { running.release(); });
@@ -90,6 +90,7 @@ BENCHMARK(on_a_loop<await_directly>)->Name("direct await/asyncio-cpp");
 BENCHMARK(on_a_loop<switch_tasks>)->Name("switch/asyncio-cpp");
 BENCHMARK(on_a_loop<set_and_cancel_timer>)->Name("set+cancel timer/asyncio-cpp");
 BENCHMARK(on_a_loop<sleep_in_crowd>)->Name("sleep, 10k at once/asyncio-cpp");
-BENCHMARK(wake_from_thread)->Name("wake from a thread/asyncio-cpp")->UseRealTime();
+BENCHMARK_CAPTURE(wake_from_thread, sleeping, 0)->Name("wake from a thread/asyncio-cpp")->UseRealTime();
+BENCHMARK_CAPTURE(wake_from_thread, spinning, 100)->Name("wake from a thread, spinning/asyncio-cpp")->UseRealTime();
 
 }  // namespace

@@ -26,9 +26,10 @@ namespace asyncio {
 /// epoll, as event_loop::backend() tells. The environment variable ASYNCIO_BACKEND takes the same three words.
 enum class backend_kind { automatic, io_uring, epoll };
 
-/// How a loop is made and run. `debug`: default from ASYNCIO_DEBUG. `clock`: a clock of one's own, for tests. `spin`,
-/// `watchdog` and `trace` are names that this version does nothing with. `budget`: how many awaits in a
-/// row a task may make that need not wait (a full queue, a free lock, a future that is done, a coroutine that never
+/// How a loop is made and run. `debug`: default from ASYNCIO_DEBUG. `clock`: a clock of one's own, for tests. `spin`:
+/// for how many microseconds the loop goes on looking for I/O and for what other threads post before it sleeps: they are
+/// answered sooner, and a processor is busy meanwhile. `watchdog` and `trace` are names that this version does nothing
+/// with. `budget`: how many awaits in a row a task may make that need not wait (a full queue, a free lock, a future that is done, a coroutine that never
 /// suspends) before everybody else has a turn; 0: as many as it likes, as in Python.
 struct run_options {
   std::optional<bool> debug = {};

@@ -61,6 +61,7 @@ std::unique_ptr<event_loop> new_event_loop(loop_options options) {
   constexpr auto no_limit = static_cast<unsigned>(std::numeric_limits<std::int32_t>::max());
   const unsigned budget = options.budget == 0 ? no_limit : std::min(options.budget, no_limit);
   state->loop->set_step_budget(static_cast<std::int32_t>(budget));
+  state->loop->set_spin(std::chrono::microseconds(options.spin));
   state->loop->set_debug(options.debug.value_or(debug_from_environment()));
   auto face = std::make_unique<event_loop>(state.get());
   state.release()->loop->set_face(face.get());

@@ -46,6 +46,15 @@ constexpr std::uint32_t most_turns_between_polls = 64;
 constexpr std::chrono::nanoseconds longest_between_polls{50'000};
 constexpr std::chrono::nanoseconds longest_wait = std::chrono::hours(24);
 
+/// Leaves the core to its other thread for a moment.
+inline void take_breath() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
 [[noreturn]] void throw_forked() {
   throw std::runtime_error(
       "the event loop belongs to the process that forked this one: a child makes a loop of its own, or ends by "
@@ -209,17 +218,41 @@ void loop::poll(std::optional<std::chrono::nanoseconds> most) {
     if (completions_wait_ || kernel_->in_flight() == 0 || (!slow && turns_since_poll_ < most_turns_between_polls))
       return;
   }
-  if (most != no_wait && inbox_->begin_sleep()) {
-    if (!clock_jumps_ || !jump(before, most)) ask_kernel(wait_limit(before, most));
-    inbox_->end_sleep();
-  } else {
+  if (most == no_wait)
     ask_kernel(no_wait);
-  }
+  else
+    wait(before, most);
   look_at_signals();
   if (inbox_->has_mail()) inbox_->drain(ready_);
   seen_now_ = looked_at_ = clock_->now();
   turns_to_look_ = look_every_;
   turns_since_poll_ = 0;
+}
+
+// Something to do, or the time is over, or a wake-up came.
+void loop::wait(time_point from, std::optional<std::chrono::nanoseconds> most) noexcept {
+  std::chrono::nanoseconds limit = wait_limit(from, most);
+  if (spin_ != std::chrono::nanoseconds(0) && !clock_jumps_ && spin(from, limit)) return;
+  if (!inbox_->begin_sleep()) return ask_kernel(std::chrono::nanoseconds(0));
+  if (!clock_jumps_ || !jump(from, most)) ask_kernel(limit);
+  inbox_->end_sleep();
+}
+
+// Looks for mail after every breath, and at the kernel after every 32, so that neither waits for the other; nobody who
+// posts meanwhile has to wake the loop. True: something came. False: `limit` is what is left of the time.
+bool loop::spin(time_point from, std::chrono::nanoseconds& limit) noexcept {
+  const time_point end = from + std::min(spin_, limit);
+  time_point now;
+  do {
+    ask_kernel(std::chrono::nanoseconds(0));
+    for (int breaths = 0; breaths < 32; ++breaths) {
+      if (something_came()) return true;
+      take_breath();
+    }
+    now = clock_->now();
+  } while (now < end);
+  limit = std::max(limit - (now - from), std::chrono::nanoseconds(0));
+  return false;
 }
 
 // Invariant: no completion of one wait() is ready any more when the next one is called, which writes over the bytes that

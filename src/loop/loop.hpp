@@ -86,6 +86,8 @@ class loop final : public detail::loop_core {
   /// Reads the clock for a timer about to be added: one that is due by now fires in the next turn.
   time_point read_clock() noexcept { return seen_now_ = clock_->now(); }
   void set_debug(bool on) noexcept { debug_ = on; }
+  /// For how long the loop looks itself for mail and completions before it sleeps. Nothing with a clock of a test.
+  void set_spin(std::chrono::nanoseconds spin) noexcept { spin_ = spin; }
 
   void add_timer(timer_op& timer) {
     timers_.add(timer);
@@ -120,6 +122,8 @@ class loop final : public detail::loop_core {
   void turn(std::optional<std::chrono::nanoseconds> most);
   void look_around(std::optional<std::chrono::nanoseconds> most);
   void poll(std::optional<std::chrono::nanoseconds> most);
+  void wait(time_point from, std::optional<std::chrono::nanoseconds> most) noexcept;
+  bool spin(time_point from, std::chrono::nanoseconds& limit) noexcept;
   void ask_kernel(std::chrono::nanoseconds limit) noexcept;
   std::chrono::nanoseconds wait_limit(time_point now, std::optional<std::chrono::nanoseconds> most) const noexcept;
   bool jump(time_point now, std::optional<std::chrono::nanoseconds> most) noexcept;
@@ -141,6 +145,7 @@ class loop final : public detail::loop_core {
   std::uint32_t turns_to_look_ = 1;
   std::uint32_t look_every_ = 1;  // turns, up to 32; 1 while they take longer than 50 us
   std::uint32_t turns_since_poll_ = 0;
+  std::chrono::nanoseconds spin_{0};
   void (*signal_look_)(void*) noexcept = nullptr;
   void* signal_context_ = nullptr;
   bool attention_ = true;  // the next turn has more to look at than the ready queue

@@ -2,6 +2,8 @@
 // The loop on a kernel that only writes down how it is asked: what a turn runs, and how long it is willing to wait.
 #include "loop/loop.hpp"
 
+#include "base/clock.hpp"
+
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -118,6 +120,66 @@ class RunOnce : public ::testing::Test {
   std::unique_ptr<loop> loop_ =
       std::make_unique<loop>(std::unique_ptr<kernel::kernel>(backend_), clock_, kernel::make_wake_fd());
 };
+
+/// On the machine's clock, with which a loop may spin.
+class Spin : public RunOnce {
+ protected:
+  Spin() {
+    backend_ = new scripted_kernel(kernel_);
+    loop_ = std::make_unique<loop>(std::unique_ptr<kernel::kernel>(backend_), base::steady_clock_source(),
+                                   kernel::make_wake_fd());
+  }
+};
+
+TEST_F(Spin, a_post_that_comes_while_the_loop_looks_for_it_wakes_nobody) {
+  calling<op> posted([this] { happened.push_back("posted"); });
+  kernel_.on_wait = [&](op_queue&, bool) {
+    const bool now = kernel_.looks == 3;
+    if (now && !loop_->box().post(&posted)) ADD_FAILURE() << "the loop is closed";
+  };
+  loop_->set_spin(1h);
+  turn(std::nullopt);
+  EXPECT_EQ(happened, lines{"posted"});
+  EXPECT_EQ(kernel_.looks, 3u);
+  EXPECT_TRUE(kernel_.waits.empty());
+}
+
+TEST_F(Spin, what_the_kernel_finishes_while_the_loop_looks_is_run_at_once) {
+  calling<kernel::io_op> request([this] { happened.push_back("io"); });
+  ASSERT_FALSE(loop_->start(request));
+  kernel_.on_wait = [&](op_queue& finished, bool) {
+    if (kernel_.looks == 3) backend_->finish(request, finished);
+  };
+  loop_->set_spin(1h);
+  turn(std::nullopt);
+  EXPECT_EQ(happened, lines{"io"});
+  EXPECT_TRUE(kernel_.waits.empty());
+}
+
+TEST_F(Spin, ends_when_a_timer_is_due_and_never_makes_it_late_by_waiting_anew) {
+  timer(loop_->now() + 100us, "timer");
+  loop_->set_spin(1h);
+  while (happened.empty()) turn(std::nullopt);
+  EXPECT_GT(kernel_.looks, 0u);
+  for (const std::optional<nanoseconds>& wait : kernel_.waits) EXPECT_EQ(wait, nanoseconds(0));
+}
+
+TEST_F(Spin, sleeps_when_nothing_came) {
+  kernel_.on_wait = [this](op_queue&, bool may_sleep) {
+    if (may_sleep) soon("woken");
+  };
+  loop_->set_spin(10us);
+  turn(std::nullopt);
+  ASSERT_EQ(kernel_.waits.size(), 1u);
+  EXPECT_GT(kernel_.looks, 0u);
+}
+
+TEST_F(Spin, time_that_was_spent_looking_is_not_waited_again) {
+  loop_->set_spin(10us);
+  turn(1h);
+  ASSERT_EQ(kernel_.waits.size(), 1u);
+  EXPECT_LE(kernel_.waits[0], nanoseconds(1h) - 10us);
+}
 
 // S2
 TEST_F(RunOnce, runs_what_was_ready_when_the_turn_began) {

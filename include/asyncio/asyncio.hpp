@@ -8,6 +8,7 @@
 #include <asyncio/async_generator.hpp>
 #include <asyncio/async_with.hpp>
 #include <asyncio/awaitable.hpp>
+#include <asyncio/concurrent_future.hpp>
 #include <asyncio/context.hpp>
 #include <asyncio/coroutine.hpp>
 #include <asyncio/errors.hpp>
@@ -27,6 +28,7 @@
 #include <asyncio/task.hpp>
 #include <asyncio/task_group.hpp>
 #include <asyncio/testing/testing.hpp>
+#include <asyncio/threads.hpp>
 #include <asyncio/time.hpp>
 #include <asyncio/timeout.hpp>
 #include <asyncio/wait.hpp>

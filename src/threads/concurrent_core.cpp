@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <asyncio/detail/concurrent_core.hpp>
+
+#include "base/log.hpp"
+
+#include <asyncio/errors.hpp>
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+
+namespace asyncio::detail {
+
+/// The whole of it: what blocks is known here alone.
+struct concurrent_core::shared final : concurrent_core {
+  mutable std::mutex mutex;  // guards the change of the state, and the list
+  mutable std::condition_variable changed;
+  concurrent_callback* first = nullptr;  // to be told, in order of registration
+  concurrent_callback** last = &first;
+
+  bool change(concurrent_state from, concurrent_state to) noexcept {
+    if (state() != from) return false;
+    state_.store(static_cast<std::uint8_t>(to), order::release);
+    return true;
+  }
+};
+
+concurrent_core::shared& concurrent_core::whole() const noexcept {
+  return static_cast<shared&>(const_cast<concurrent_core&>(*this));
+}
+
+concurrent_core* concurrent_core::make(std::size_t value_space, void (*destroy_value)(concurrent_core*) noexcept) {
+  auto* block = static_cast<std::byte*>(pool_allocate(value_space + sizeof(shared)));
+  auto* core = ::new (static_cast<void*>(block + value_space)) shared;
+  core->value_space_ = static_cast<std::uint32_t>(value_space);
+  core->destroy_value_ = destroy_value;
+  return core;
+}
+
+void concurrent_core::destroy() noexcept {
+  shared& all = whole();
+  if (state() == concurrent_state::finished && error_ == nullptr) destroy_value_(this);
+  const std::size_t space = value_space_;
+  std::destroy_at(&all);
+  pool_free(reinterpret_cast<std::byte*>(&all) - space, space + sizeof(shared));
+}
+
+bool concurrent_core::start() noexcept {
+  const std::scoped_lock hold(whole().mutex);
+  return whole().change(concurrent_state::pending, concurrent_state::running);
+}
+
+void concurrent_core::finish_value(concurrent_ref producer) noexcept {
+  concurrent_core* core = producer.get();
+  core->publish(concurrent_state::finished, std::move(producer));
+}
+
+void concurrent_core::finish_error(concurrent_ref producer, std::exception_ptr error) noexcept {
+  concurrent_core* core = producer.get();
+  core->error_ = std::move(error);
+  core->publish(concurrent_state::finished, std::move(producer));
+}
+
+// Interleavings. cancel() against start(): one exchange. cancel() or finish against add_callback(): under the lock the
+// node is either in the list that is taken here, or its adder sees the new state and calls it. finish against the last
+// handle's end: every node has a reference of its own before the producer's is dropped, and nothing of the object is
+// touched after that.
+void concurrent_core::publish(concurrent_state outcome, concurrent_ref producer) noexcept {
+  shared& all = whole();
+  concurrent_callback* list = nullptr;
+  {
+    const std::scoped_lock hold(all.mutex);
+    state_.store(static_cast<std::uint8_t>(outcome), order::release);
+    list = std::exchange(all.first, nullptr);
+    for (const concurrent_callback* at = list; at != nullptr; at = at->next) retain();
+    all.changed.notify_all();
+  }
+  producer = {};
+  while (list != nullptr) {
+    concurrent_callback* next = list->next;
+    list->call(list, concurrent_ref::adopt(this));
+    list = next;
+  }
+}
+
+bool concurrent_core::cancel() noexcept {
+  {
+    const std::scoped_lock hold(whole().mutex);
+    if (state() == concurrent_state::cancelled) return true;
+    if (state() != concurrent_state::pending) return false;
+    state_.store(static_cast<std::uint8_t>(concurrent_state::cancelled), order::release);
+  }
+  publish(concurrent_state::cancelled, {});
+  return true;
+}
+
+void concurrent_core::add_callback(concurrent_callback* node) noexcept {
+  {
+    shared& all = whole();
+    const std::scoped_lock hold(all.mutex);
+    if (!done()) {
+      node->next = nullptr;
+      *all.last = node;
+      all.last = &node->next;
+      return;
+    }
+  }
+  retain();
+  node->call(node, concurrent_ref::adopt(this));
+}
+
+void concurrent_core::wait(std::optional<timedelta> timeout) const {
+  if (done()) return;
+  const shared& all = whole();
+  const auto is_done = [this] { return done(); };
+  if (timeout && timeout->count().count() <= 0) throw timeout_error("the result is not there yet");
+  if (home_ != 0 && home_ == here.loop_number)
+    throw std::runtime_error(
+        "concurrent_future.result() would block the loop that has to complete it: co_await it instead");
+  std::unique_lock hold(all.mutex);
+  if (!timeout)
+    all.changed.wait(hold, is_done);
+  else if (!all.changed.wait_until(hold, std::chrono::steady_clock::now() + *timeout, is_done))
+    throw timeout_error("the result did not come in time");
+}
+
+void concurrent_core::check_outcome() const {
+  if (const std::exception_ptr& failed = error(); failed != nullptr) std::rethrow_exception(failed);
+}
+
+const std::exception_ptr& concurrent_core::error() const {
+  if (state() == concurrent_state::cancelled) throw cancelled_error();
+  return error_;
+}
+
+void concurrent_core::take_value() {
+  if (taken_.exchange(true, order::acq_rel))
+    throw invalid_state_error("the result cannot be copied, and was taken already");
+}
+
+void abandon_concurrent(concurrent_ref producer) noexcept {
+  if (producer->cancel() || producer->done()) return;
+  std::exception_ptr error = std::make_exception_ptr(std::runtime_error("the work ended without a result"));
+  concurrent_core::finish_error(std::move(producer), std::move(error));
+}
+
+void report_concurrent_callback() noexcept {
+  try {
+    throw;
+  } catch (const std::exception& e) {
+    try {
+      base::log(log_level::error, std::string("exception in a callback of a concurrent future: ") + e.what());
+    } catch (const std::bad_alloc&) {
+      base::log(log_level::error, "exception in a callback of a concurrent future");
+    }
+  } catch (...) {
+    base::log(log_level::error, "exception in a callback of a concurrent future");
+  }
+}
+
+}  // namespace asyncio::detail

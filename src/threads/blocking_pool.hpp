@@ -5,17 +5,14 @@
 // Owns: its threads. Borrows: every job from submit() until finished() or dropped().
 // Laws: no coroutine; a job's object is touched by one thread at a time, and by nobody here once it was handed back.
 #pragma once
+#include "threads/worker_pool.hpp"
+
 #include <asyncio/detail/inbox.hpp>
 #include <asyncio/detail/loop_core.hpp>
 #include <asyncio/detail/op.hpp>
 
-#include <condition_variable>
 #include <cstddef>
-#include <deque>
-#include <mutex>
-#include <string>
-#include <thread>
-#include <vector>
+#include <string_view>
 
 namespace asyncio::threads {
 
@@ -30,15 +27,21 @@ struct job : op {
   void (*finished)(job*) noexcept = nullptr;  ///< may destroy the job
   void (*dropped)(job*) noexcept = nullptr;   ///< frees what nobody waits for any more
   detail::inbox* home = nullptr;              ///< set by submit(), which makes the job a counted user of it
+
+ private:
+  friend class blocking_pool;
+  struct ticket : detail::job {
+    threads::job* owner = nullptr;
+  };
+  ticket ticket_;  // what the worker threads see of it
+  bool was_run_ = false;
 };
 
 class blocking_pool {
  public:
   /// At most `most_threads` threads, each started when a job finds no idle one. `name` is what debuggers and `ps -L`
   /// show, cut to 15 characters.
-  blocking_pool(std::string name, std::size_t most_threads);
-  /// shutdown()
-  ~blocking_pool();
+  blocking_pool(std::string_view name, std::size_t most_threads);
   blocking_pool(const blocking_pool&) = delete;
   blocking_pool& operator=(const blocking_pool&) = delete;
 
@@ -51,24 +54,16 @@ class blocking_pool {
   /// Lets the jobs that were submitted end, and joins the threads. Not from within a job.
   void shutdown() noexcept;
 
-  std::size_t thread_count() const;
-  std::size_t waiting_jobs() const;
+  std::size_t thread_count() const { return pool_.thread_count(); }
+  std::size_t waiting_jobs() const { return pool_.waiting_jobs(); }
 
  private:
-  void start_thread();
-  void work() noexcept;
-  static void hand_back(job* work, bool was_run) noexcept;
+  static void execute(detail::job* ticket) noexcept;
+  static void hand_back(detail::job* ticket) noexcept;
   static void deliver(op* self) noexcept;
   static void leave(job& work) noexcept;
 
-  const std::string name_;
-  const std::size_t most_threads_;
-  mutable std::mutex mutex_;  // guards everything below
-  std::condition_variable has_work_;
-  std::deque<job*> waiting_;
-  std::size_t idle_ = 0;
-  bool stopping_ = false;
-  std::vector<std::thread> threads_;
+  worker_pool pool_;
 };
 
 }  // namespace asyncio::threads

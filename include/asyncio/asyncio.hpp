@@ -13,6 +13,7 @@
 #include <asyncio/coroutine.hpp>
 #include <asyncio/errors.hpp>
 #include <asyncio/event_loop.hpp>
+#include <asyncio/executor.hpp>
 #include <asyncio/future.hpp>
 #include <asyncio/gather.hpp>
 #include <asyncio/interop.hpp>

@@ -17,7 +17,7 @@ class concurrent_future;
 
 namespace detail {
 
-template <class T>
+template <class T = void>
 class concurrent_promise;
 
 template <class T, class F>
@@ -70,8 +70,8 @@ class concurrent_future {
   bool cancelled() const noexcept { return core_->state() == detail::concurrent_state::cancelled; }
   /// The work has begun and not ended. Of a coroutine (run_coroutine_threadsafe) it is never said.
   bool running() const noexcept { return core_->state() == detail::concurrent_state::running; }
-  /// Asks that the work be not done. True: it is not, and callbacks were called in here. False: it has begun, or ended; it
-  /// goes on.
+  /// Asks that the work be not done. True: it is not, and callbacks were called in here. False: it has ended, or
+  /// begun; then it goes on, asked to stop if it is a function that takes a std::stop_token.
   bool cancel() const noexcept { return core_->cancel(); }
 
   /// Blocks until there is an outcome, or until `timeout` has passed, which leaves the work alone. The value: a copy; of a

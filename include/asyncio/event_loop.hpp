@@ -2,6 +2,7 @@
 #pragma once
 #include <asyncio/awaitable.hpp>
 #include <asyncio/bytes.hpp>
+#include <asyncio/detail/offload.hpp>
 #include <asyncio/detail/smart_pointers.hpp>
 #include <asyncio/future.hpp>
 #include <asyncio/net.hpp>
@@ -21,6 +22,8 @@
 #include <vector>
 
 namespace asyncio {
+
+class thread_pool_executor;
 
 /// How a loop reaches the kernel. This version has epoll and nothing else: a loop made with any of the three runs on
 /// epoll, as event_loop::backend() tells. The environment variable ASYNCIO_BACKEND takes the same three words.
@@ -393,6 +396,40 @@ class event_loop : public detail::spawner<event_loop> {
   /// The factory that was set; empty when there is none.
   asyncio::task_factory get_task_factory() const;
 
+  /// Calls f(args...) in a thread of `pool`; nullptr: of the loop's default executor, a pool that is made at the first use.
+  /// A future of this loop with the outcome. Function and arguments are copied (or moved in) by the call, and die in the
+  /// loop's thread, as the result does; what f takes by value dies where it ran. An f that cannot be called without gets a
+  /// std::stop_token in front of the arguments.
+  /// Cancel, of the future: it is cancelled at once; a call that waits for a thread is never made; one that runs goes on,
+  /// asked to stop by its token. Errors: std::runtime_error after shutdown; what the executor throws.
+  /// Python: loop.run_in_executor().
+  template <class F, class... A>
+    requires detail::offloadable<F, A...>
+  future<detail::offload_result_t<F, A...>> run_in_executor(executor& pool, F&& f, A&&... args) {
+    static_assert(closure_has_a_name<F>, ASYNCIO_CLOSURE_SENTENCE);
+    return offload<detail::offload_result_t<F, A...>>(&pool, std::forward<F>(f), std::forward<A>(args)...);
+  }
+  template <class F, class... A>
+    requires detail::offloadable<F, A...>
+  future<detail::offload_result_t<F, A...>> run_in_executor(std::nullptr_t, F&& f, A&&... args) {
+    static_assert(closure_has_a_name<F>, ASYNCIO_CLOSURE_SENTENCE);
+    return offload<detail::offload_result_t<F, A...>>(nullptr, std::forward<F>(f), std::forward<A>(args)...);
+  }
+  template <class Pool, class... X>
+    requires(std::convertible_to<Pool, executor&> || std::same_as<std::remove_cvref_t<Pool>, std::nullptr_t>) &&
+            (!detail::offload_any<X...>)
+  detail::refused run_in_executor(Pool&&, X&&...) {
+    static_assert(detail::offload_any<X...>, ASYNCIO_OFFLOAD_SENTENCE);
+    return {};
+  }
+  /// What nullptr names from now on, and to_thread() uses. The one before takes nothing more, ends what it has, and is not
+  /// waited for. Errors: std::invalid_argument for null.   Python: loop.set_default_executor().
+  void set_default_executor(std::unique_ptr<thread_pool_executor> pool);
+  /// Waits until the default executor has ended what it has; it is refused from now on. After `timeout` what still runs is
+  /// named in a warning, and left alone. Cancel: ends the wait. run() does it at its end, for 300 s at most.
+  /// Python: loop.shutdown_default_executor().
+  coroutine<> shutdown_default_executor(std::optional<timedelta> timeout = {});
+
   /// Calls f() whenever `fd` can be read (end of file and errors count) until remove_reader(fd). One reader a
   /// descriptor: a second call replaces the first. Errors: std::system_error (EPERM for a regular file).
   template <detail::plain_callable F>
@@ -500,6 +537,13 @@ class event_loop : public detail::spawner<event_loop> {
   template <class F, class... A>
   static detail::callback_node* bind(F&& f, A&&... args) {
     return detail::bound_call<std::decay_t<F>, std::decay_t<A>...>::make(std::forward<F>(f), std::forward<A>(args)...);
+  }
+  template <class R, class F, class... A>
+  future<R> offload(executor* pool, F&& f, A&&... args) {
+    future<R> outcome(*this);
+    detail::send_offload(*this, pool, detail::make_offload<R>(std::forward<F>(f), std::forward<A>(args)...),
+                         outcome.raw_core().get());
+    return outcome;
   }
   template <class T, bool Owned, class Handle>
   T finish(const Handle& awaited) {

@@ -33,6 +33,8 @@ std::string place(const std::source_location& where);
 std::exception_ptr no_return(const detail::coro_core* core) noexcept;
 /// The plain name of a coroutine function, without result type and parameters.
 std::string function_name(const std::source_location& where);
+/// A type's name as its users write it, of the compiler's own for it (typeid).
+std::string type_name(const char* mangled);
 /// "std::runtime_error: text"
 std::string describe(const std::exception_ptr& error);
 
@@ -150,6 +152,9 @@ void run_until_done_or_stopped(event_loop& loop, detail::future_core* core);
 
 /// Closes the asynchronous generators that have begun and not ended; reports what they throw.
 void close_generators(event_loop& loop);
+
+/// Waits for the calls that its default executor runs, which it has no more afterwards; warns of those that it leaves.
+coroutine<> end_default_executor(event_loop& loop, std::optional<timedelta> timeout);
 
 /// Ends a loop's tasks: cancels all, runs the loop until they are done, reports what they throw.
 void cancel_all_tasks(event_loop& loop);

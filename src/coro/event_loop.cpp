@@ -4,6 +4,7 @@
 #include "base/clock.hpp"
 #include "base/log.hpp"
 #include "coro/event_loop_impl.hpp"
+#include "coro/executor_access.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -142,6 +143,8 @@ void event_loop::close() {
   impl_->signals.remove_all();
   impl_->watches.remove_all();
   impl_->loop->close();
+  if (impl_->executor != nullptr) detail::executor_access::abandon(*impl_->executor);
+  impl_->executor.reset();
 }
 
 int event_loop::poll_fd() const { return impl_->loop->poll_fd(); }

@@ -152,24 +152,25 @@ detail::shared_text message_of(const std::exception_ptr& cancelled) noexcept {
   }
 }
 
+std::string type_name(const char* mangled) {
+  int status = 0;
+  const std::unique_ptr<char, void (*)(void*)> plain(abi::__cxa_demangle(mangled, nullptr, nullptr, &status),
+                                                     &std::free);
+  return status == 0 ? plain.get() : mangled;
+}
+
 std::string describe(const std::exception_ptr& error) {
-  const auto type_name = [](const std::type_info& type) {
-    int status = 0;
-    const std::unique_ptr<char, void (*)(void*)> plain(abi::__cxa_demangle(type.name(), nullptr, nullptr, &status),
-                                                       &std::free);
-    return std::string(status == 0 ? plain.get() : type.name());
-  };
   try {
     std::rethrow_exception(error);
   } catch (const std::exception& e) {
-    return type_name(typeid(e)) + ": " + e.what();
+    return type_name(typeid(e).name()) + ": " + e.what();
   } catch (const cancelled_error& e) {
     return "asyncio::cancelled_error" + (e.message().empty() ? "" : ": " + e.message());
   } catch (const keyboard_interrupt&) {
     return "asyncio::keyboard_interrupt";
   } catch (...) {
     const std::type_info* type = abi::__cxa_current_exception_type();
-    return type != nullptr ? type_name(*type) : "an unknown exception";
+    return type != nullptr ? type_name(type->name()) : "an unknown exception";
   }
 }
 

@@ -46,6 +46,10 @@ void interrupt_guard::translate_cancellation() {
 
 }  // namespace detail
 
+namespace {
+constexpr timedelta longest_wait_for_threads = std::chrono::seconds(300);  // as Python's
+}  // namespace
+
 runner::runner(run_options options) : options_(options) {}
 
 runner::~runner() {
@@ -78,6 +82,8 @@ void runner::close() {
     loop_->set_task_factory(nullptr);  // what comes now is the library's own
     coro::cancel_all_tasks(*loop_);
     coro::close_generators(*loop_);
+    if (loop_->state().executor != nullptr)
+      loop_->run_until_complete(loop_->shutdown_default_executor(longest_wait_for_threads));
     loop_->run_once(timedelta());  // what was scheduled before is still called
     loop_->close();
   }

@@ -279,6 +279,7 @@ bool loop::something_came() const noexcept {
 bool loop::jump(time_point now, std::optional<std::chrono::nanoseconds> most) noexcept {
   ask_kernel(std::chrono::nanoseconds(0));
   if (something_came()) return true;
+  if (inbox_->clock_held()) return false;
   if (timers_.empty()) return !most && kernel_->in_flight() == 0 && posts_expected_ == 0 && clock_->nothing_pending();
   if (most && timers_.earliest() - now > *most) return false;
   return clock_->jump_to(timers_.earliest());

@@ -15,6 +15,8 @@ namespace asyncio::detail {
 
 /// The whole of it: what blocks is known here alone.
 struct concurrent_core::shared final : concurrent_core {
+  using concurrent_core::concurrent_core;
+
   mutable std::mutex mutex;  // guards the change of the state, and the list
   mutable std::condition_variable changed;
   concurrent_callback* first = nullptr;  // to be told, in order of registration
@@ -31,9 +33,17 @@ concurrent_core::shared& concurrent_core::whole() const noexcept {
   return static_cast<shared&>(const_cast<concurrent_core&>(*this));
 }
 
-concurrent_core* concurrent_core::make(std::size_t value_space, void (*destroy_value)(concurrent_core*) noexcept) {
-  auto* block = static_cast<std::byte*>(pool_allocate(value_space + sizeof(shared)));
-  auto* core = ::new (static_cast<void*>(block + value_space)) shared;
+concurrent_core* concurrent_core::make(std::size_t value_space, void (*destroy_value)(concurrent_core*) noexcept,
+                                       bool stoppable) {
+  const std::size_t size = value_space + sizeof(shared);
+  auto* block = static_cast<std::byte*>(pool_allocate(size));
+  concurrent_core* core = nullptr;
+  try {
+    core = ::new (static_cast<void*>(block + value_space)) shared(stoppable);
+  } catch (...) {
+    pool_free(block, size);
+    throw;
+  }
   core->value_space_ = static_cast<std::uint32_t>(value_space);
   core->destroy_value_ = destroy_value;
   return core;
@@ -86,14 +96,16 @@ void concurrent_core::publish(concurrent_state outcome, concurrent_ref producer)
 }
 
 bool concurrent_core::cancel() noexcept {
+  concurrent_state before{};
   {
     const std::scoped_lock hold(whole().mutex);
-    if (state() == concurrent_state::cancelled) return true;
-    if (state() != concurrent_state::pending) return false;
-    state_.store(static_cast<std::uint8_t>(concurrent_state::cancelled), order::release);
+    before = state();
+    if (before == concurrent_state::pending)
+      state_.store(static_cast<std::uint8_t>(concurrent_state::cancelled), order::release);
   }
-  publish(concurrent_state::cancelled, {});
-  return true;
+  if (before == concurrent_state::pending) publish(concurrent_state::cancelled, {});
+  if (before == concurrent_state::running) stop_.request();
+  return before == concurrent_state::pending || before == concurrent_state::cancelled;
 }
 
 void concurrent_core::add_callback(concurrent_callback* node) noexcept {
@@ -111,6 +123,27 @@ void concurrent_core::add_callback(concurrent_callback* node) noexcept {
   node->call(node, concurrent_ref::adopt(this));
 }
 
+namespace {
+
+/// A job's thread that waits for the loop that it works for does not hold that loop's clock.
+class clock_freed {
+ public:
+  explicit clock_freed(std::uint64_t awaited_loop) noexcept
+      : home_(here.job_home != nullptr && here.job_home->number() == awaited_loop ? here.job_home : nullptr) {
+    if (home_ != nullptr) home_->free_clock();
+  }
+  clock_freed(const clock_freed&) = delete;
+  clock_freed& operator=(const clock_freed&) = delete;
+  ~clock_freed() {
+    if (home_ != nullptr) home_->hold_clock();
+  }
+
+ private:
+  inbox* home_;
+};
+
+}  // namespace
+
 void concurrent_core::wait(std::optional<timedelta> timeout) const {
   if (done()) return;
   const shared& all = whole();
@@ -119,6 +152,7 @@ void concurrent_core::wait(std::optional<timedelta> timeout) const {
   if (home_ != 0 && home_ == here.loop_number)
     throw std::runtime_error(
         "concurrent_future.result() would block the loop that has to complete it: co_await it instead");
+  const clock_freed meanwhile(home_);
   std::unique_lock hold(all.mutex);
   if (!timeout)
     all.changed.wait(hold, is_done);

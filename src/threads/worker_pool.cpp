@@ -60,8 +60,8 @@ struct worker_pool::shared {
   std::size_t idle = 0;
   std::size_t live = 0;  // threads that have not come to their end
   bool closing = false;
-  void (*then)(void*) noexcept = nullptr;
-  void* context = nullptr;
+  bool abandoned = false;
+  std::vector<std::pair<void (*)(void*) noexcept, void*>> then;  // who is to hear of the end
   std::vector<std::unique_ptr<worker>> workers;
 
   bool of_parent() const noexcept { return made_in != kernel::fork_count(); }
@@ -120,10 +120,9 @@ void worker_pool::shared::work(worker& me) noexcept {
   }
   if (--live != 0) return;
   ended.notify_all();
-  if (then == nullptr) return;
-  const auto call = std::exchange(then, nullptr);
+  const auto told = std::exchange(then, {});
   hold.unlock();
-  call(context);
+  for (const auto& [call, context] : told) call(context);
 }
 
 worker_pool::worker_pool(std::string_view name, std::size_t most_threads, naming how) {
@@ -177,38 +176,40 @@ void worker_pool::close(bool drop_queued) noexcept {
   for (detail::job* work : dropped) const job_ptr end(work);
 }
 
-void worker_pool::when_ended(void (*then)(void*) noexcept, void* context) noexcept {
+void worker_pool::when_ended(void (*then)(void*) noexcept, void* context) {
   {
     const std::scoped_lock hold(shared_->mutex);
-    if (shared_->live != 0) {
-      shared_->then = then;
-      shared_->context = context;
-      return;
-    }
+    if (shared_->live != 0) return void(shared_->then.emplace_back(then, context));
   }
   then(context);
 }
 
 void worker_pool::join() {
-  if (shared_->of_parent()) return void(abandon());
-  if (pool_of_thread == shared_.get()) throw std::runtime_error("a thread of the pool cannot wait for the pool's end");
+  shared& pool = *shared_;
+  if (pool.of_parent()) return abandon();
+  if (pool_of_thread == &pool) throw std::runtime_error("a thread of the pool cannot wait for the pool's end");
   std::vector<std::unique_ptr<shared::worker>> ending;
   {
-    std::unique_lock hold(shared_->mutex);
-    ending.swap(shared_->workers);
-    shared_->ended.wait(hold, [this] { return shared_->live == 0; });
+    std::unique_lock hold(pool.mutex);
+    if (pool.abandoned) return;
+    ending.swap(pool.workers);
+    pool.ended.wait(hold, [&pool] { return pool.live == 0; });
   }
   for (const auto& w : ending) w->thread.join();
 }
 
-// A thread reads its worker to its end: so what is left of them stays with the threads.
-bool worker_pool::abandon() noexcept {
+// A thread reads its worker to its end: so they stay with the threads.
+void worker_pool::abandon() noexcept {
   std::unique_lock hold(shared_->mutex, std::defer_lock);
   if (!shared_->of_parent()) hold.lock();
-  const bool ended = shared_->of_parent() || shared_->live == 0;
+  shared_->abandoned = true;
   for (const auto& w : shared_->workers)
     if (w->thread.joinable()) w->thread.detach();
-  return ended;
+}
+
+bool worker_pool::busy() const {
+  const std::scoped_lock hold(shared_->mutex);
+  return !shared_->waiting.empty() || shared_->idle < shared_->live;
 }
 
 std::vector<worker_pool::running_job> worker_pool::running() const {

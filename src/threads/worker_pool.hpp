@@ -42,13 +42,12 @@ class worker_pool {
 
   /// Takes no job from now on. `drop_queued`: those that wait for their turn are dropped, in this thread. Idempotent.
   void close(bool drop_queued) noexcept;
-  /// After close(): calls `then` once, when no thread runs a job any more, in the last of them, or at once here.
-  /// One caller after another: a later one replaces an earlier one that was not called yet.
-  void when_ended(void (*then)(void* context) noexcept, void* context) noexcept;
+  /// After close(): calls `then` once, when no thread is left, in the last of them, or at once here. Errors: std::bad_alloc.
+  void when_ended(void (*then)(void* context) noexcept, void* context);
   /// After close(): waits for the threads. Errors: std::runtime_error in one of them.
   void join();
-  /// After close(): lets go of threads that still run a job; nobody waits for them any more. True: none did.
-  bool abandon() noexcept;
+  /// After close(): nobody waits for the threads any more, the destructor neither.
+  void abandon() noexcept;
 
   struct running_job {
     std::string thread;     ///< its name
@@ -58,6 +57,8 @@ class worker_pool {
   /// What runs at this moment.
   std::vector<running_job> running() const;
   std::size_t most_threads() const noexcept;
+  /// Does a job run, or wait for its turn?
+  bool busy() const;
   std::size_t thread_count() const;
   std::size_t waiting_jobs() const;
 

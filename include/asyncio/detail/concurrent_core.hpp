@@ -2,6 +2,7 @@
 #pragma once
 #include <asyncio/detail/atomic.hpp>
 #include <asyncio/detail/future_core.hpp>
+#include <asyncio/detail/stop_token.hpp>
 #include <asyncio/time.hpp>
 
 #include <cstddef>
@@ -71,7 +72,8 @@ class concurrent_core {
   concurrent_core& operator=(const concurrent_core&) = delete;
 
   /// A pending one, with one reference; in front of it `value_space` bytes for the value. Errors: std::bad_alloc.
-  static concurrent_core* make(std::size_t value_space, void (*destroy_value)(concurrent_core*) noexcept);
+  static concurrent_core* make(std::size_t value_space, void (*destroy_value)(concurrent_core*) noexcept,
+                               bool stoppable);
   /// It will be completed by the loop of that number (inbox::number()): see wait().
   void set_home(std::uint64_t loop_number) noexcept { home_ = loop_number; }
 
@@ -90,8 +92,9 @@ class concurrent_core {
   /// The producer's, after start(): the value stands where it belongs.
   static void finish_value(concurrent_ref producer) noexcept;
   static void finish_error(concurrent_ref producer, std::exception_ptr error) noexcept;
-  /// True: cancelled, now or before.
+  /// True: cancelled, now or before. False: it goes on; if it runs, and was made stoppable, it is asked to stop.
   bool cancel() noexcept;
+  const stop_flag& stop() const noexcept { return stop_; }
 
   /// Blocks until it is done. Errors: timeout_error; std::runtime_error in a coroutine or callback of the loop that is to
   /// complete it, which would wait for itself.
@@ -107,9 +110,10 @@ class concurrent_core {
   void add_callback(concurrent_callback* node) noexcept;
 
  protected:
-  concurrent_core() = default;
+  explicit concurrent_core(bool stoppable) : stop_(stoppable) {}
   ~concurrent_core() = default;
 
+  stop_flag stop_;
   std::exception_ptr error_;
   void (*destroy_value_)(concurrent_core*) noexcept = nullptr;
   std::uint64_t home_ = 0;
@@ -139,17 +143,25 @@ stored_t<T>* concurrent_value(concurrent_core* core) noexcept {
 }
 
 template <class T>
-concurrent_core* make_concurrent() {
+concurrent_core* make_concurrent(bool stoppable = false) {
   static_assert(std::is_nothrow_destructible_v<stored_t<T>>, "a result whose destructor may throw cannot be kept");
-  return concurrent_core::make(value_space<T>, [](concurrent_core* core) noexcept {
-    if constexpr (!std::is_void_v<T>) concurrent_value<T>(core)->~T();
-  });
+  return concurrent_core::make(
+      value_space<T>,
+      [](concurrent_core* core) noexcept {
+        if constexpr (!std::is_void_v<T>) concurrent_value<T>(core)->~T();
+      },
+      stoppable);
+}
+
+/// Where it stands once it is made.
+template <class T>
+void* concurrent_place(concurrent_core* core) noexcept {
+  return reinterpret_cast<std::byte*>(core) - value_space<T>;
 }
 
 template <class T, class... A>
 void emplace_concurrent(concurrent_core* core, A&&... args) {
-  if constexpr (!std::is_void_v<T>)
-    ::new (static_cast<void*>(reinterpret_cast<std::byte*>(core) - value_space<T>)) T(std::forward<A>(args)...);
+  if constexpr (!std::is_void_v<T>) ::new (concurrent_place<T>(core)) T(std::forward<A>(args)...);
 }
 
 /// Inside a catch block: a callback threw.

@@ -189,10 +189,15 @@ stored_t<T>* value_of(future_core* core) noexcept {
   return std::launder(reinterpret_cast<stored_t<T>*>(reinterpret_cast<std::byte*>(core) - value_space<T>));
 }
 
+/// Where it stands once it is made.
+template <class T>
+void* value_place(future_core* core) noexcept {
+  return reinterpret_cast<std::byte*>(core) - value_space<T>;
+}
+
 template <class T, class... A>
 void emplace_value(future_core* core, A&&... args) {
-  if constexpr (!std::is_void_v<T>)
-    ::new (static_cast<void*>(reinterpret_cast<std::byte*>(core) - value_space<T>)) T(std::forward<A>(args)...);
+  if constexpr (!std::is_void_v<T>) ::new (value_place<T>(core)) T(std::forward<A>(args)...);
 }
 
 template <class T>

@@ -27,6 +27,7 @@ struct thread_state {
   context_cell* context = nullptr;       ///< what a callback, or context::run(), has entered
   coro_core* context_task = nullptr;     ///< `task` then
   callback_context* callback = nullptr;  ///< the innermost callback
+  inbox* job_home = nullptr;             ///< whose job an executor's thread runs now: see inbox::hold_clock()
 };
 
 // GCC's -fsanitize=null takes the address of an initial-exec variable for null.
@@ -89,6 +90,14 @@ class inbox {
   void hand_over(future_core* core) noexcept;
   /// Makes a sleeping loop look around.  Thread: any.
   void wake() noexcept;
+
+  /// A clock that moves by itself stands still while other threads do jobs for the loop, but for one that waits for the
+  /// loop itself.   Thread: any.
+  void hold_clock() noexcept { clock_holds_.fetch_add(1, order::relaxed); }
+  void free_clock() noexcept {
+    if (clock_holds_.fetch_sub(1, order::seq_cst) == 1) wake();
+  }
+  bool clock_held() const noexcept { return clock_holds_.load(order::seq_cst) > 0; }
 
   bool has_mail() const noexcept { return head_.load(order::relaxed) != nullptr; }
   /// Appends what was posted to `to`, oldest first.  Thread: the loop's.
@@ -172,6 +181,7 @@ class inbox {
   atomic_cell<future_core*> dropped_{nullptr};  // its first entry posts drop_op_, which takes them all
   drop_op drop_op_;
   atomic_cell<bool> sleeping_{false};
+  atomic_cell<int> clock_holds_{0};
   /// Of each kind; written without RMW by the owner while there is one.
   user_count users_[4]{0, 0, 0, 0};
   user_count all_users_{0};      // their sum, once there is no owner

@@ -23,6 +23,9 @@ struct job {
   static void operator delete(job* self, std::destroying_delete_t) noexcept { self->drop(self); }
 };
 
+/// The library's way to an executor's own.
+struct executor_access;
+
 inline void run_job(std::unique_ptr<job> work) noexcept {
   job* mine = work.release();
   mine->execute(mine);

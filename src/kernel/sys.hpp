@@ -16,12 +16,15 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <spawn.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace asyncio::kernel::sys {
@@ -96,6 +99,28 @@ inline int set_signal_mask(int how, const sigset_t* signals, sigset_t* before) n
   return -::pthread_sigmask(how, signals, before);
 }
 
+inline int pipe2(int* ends, int flags) noexcept { return checked(::pipe2(ends, flags)); }
+inline int socketpair(int family, int type, int protocol, int* ends) noexcept {
+  return checked(::socketpair(family, type, protocol, ends));
+}
+inline int open(const char* path, int flags) noexcept { return checked(::open(path, flags)); }
+/// Is there such a file, seen from the folder `folder`?
+inline int find_at(int folder, const char* path) noexcept { return checked(::faccessat(folder, path, F_OK, 0)); }
+inline int posix_spawn(pid_t* pid, const char* path, const posix_spawn_file_actions_t* actions,
+                       const posix_spawnattr_t* attributes, char* const* argv, char* const* env) noexcept {
+  return -::posix_spawn(pid, path, actions, attributes, argv, env);
+}
+inline int pidfd_open(pid_t pid, unsigned flags) noexcept {
+  return checked(static_cast<int>(::syscall(SYS_pidfd_open, pid, flags)));
+}
+inline int pidfd_send_signal(int pidfd, int signal) noexcept {
+  return checked(static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0u)));
+}
+inline int kill(pid_t pid, int signal) noexcept { return checked(::kill(pid, signal)); }
+inline int waitid(idtype_t type, id_t id, siginfo_t* about, int options) noexcept {
+  return checked(::waitid(type, id, about, options));
+}
+
 /// Not a system call, but the door to many, and it blocks. Returns an EAI_ code (0 is success); with EAI_SYSTEM errno
 /// says more.
 inline int getaddrinfo(const char* host, const char* service, const addrinfo* hints, addrinfo** found) noexcept {
@@ -119,7 +144,9 @@ inline std::size_t read_size(std::size_t wanted) noexcept { return wanted; }
       each(shutdown) each(close) each(getsockopt) each(setsockopt) each(getsockname) each(getpeername)                \
           each(get_status_flags) each(set_status_flags) each(epoll_create1) each(epoll_ctl) each(epoll_wait)          \
               each(epoll_pwait2) each(eventfd) each(read) each(write) each(set_signal_action) each(set_signal_mask)   \
-                  each(getaddrinfo) each(freeaddrinfo) each(getnameinfo) each(read_size) each(lstat) each(unlink)
+                  each(getaddrinfo) each(freeaddrinfo) each(getnameinfo) each(read_size) each(lstat) each(unlink)     \
+                      each(pipe2) each(socketpair) each(open) each(find_at) each(posix_spawn) each(pidfd_open)        \
+                          each(pidfd_send_signal) each(kill) each(waitid)
 
 #if defined(ASYNCIO_TEST_SEAMS)
 

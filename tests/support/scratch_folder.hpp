@@ -24,6 +24,7 @@ class scratch_folder {
   scratch_folder& operator=(const scratch_folder&) = delete;
   ~scratch_folder() { std::filesystem::remove_all(path_); }
 
+  std::string path() const { return path_.string(); }
   std::string operator/(std::string_view name) const { return (path_ / name).string(); }
   /// The names of all that is in it, hidden files too.
   std::set<std::string> names() const {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "kernel/kernel.hpp"
+#include "kernel/pipe.hpp"
 #include "kernel/process.hpp"
 #include "kernel/sys.hpp"
 
@@ -11,7 +12,7 @@
 
 // Two kinds of descriptors.
 //
-// Owned ones (recv, send, accept, connect) are registered once, edge-triggered, for everything, when an op first has to
+// Owned ones (recv … write) are registered once, edge-triggered, for everything, when an op first has to
 // wait; `can_read` and `can_write` remember what is known since the last edge. An op is tried at once when nothing is
 // known against it, and again after an edge. A read that came back short has emptied the socket: the next one waits for
 // an edge without asking for EAGAIN. But the end of a stream comes with one last edge, possibly before its data was
@@ -57,7 +58,7 @@ struct record {
 };
 
 bool is_read(io_kind kind) noexcept {
-  return kind == io_kind::recv || kind == io_kind::accept || kind == io_kind::readable;
+  return kind == io_kind::recv || kind == io_kind::accept || kind == io_kind::readable || kind == io_kind::read;
 }
 bool is_watch(io_kind kind) noexcept { return kind == io_kind::readable || kind == io_kind::writable; }
 
@@ -126,6 +127,7 @@ class epoll_kernel final : public kernel {
   bool attempt(io_op& request, record& r) noexcept;
   bool attempt_recv(io_op& request, record& r) noexcept;
   bool attempt_send(io_op& request, record& r) noexcept;
+  bool attempt_write(io_op& request, record& r) noexcept;
   bool attempt_accept(io_op& request, record& r) noexcept;
   bool attempt_connect(io_op& request, record& r) noexcept;
   std::byte* shared_room(std::size_t& size) noexcept;
@@ -337,8 +339,10 @@ void epoll_kernel::finish(io_op& request, op_queue& finished) noexcept {
 // True: finished, with a result. False: it has to wait for an edge.
 bool epoll_kernel::attempt(io_op& request, record& r) noexcept {
   switch (request.kind) {
-    case io_kind::recv: return attempt_recv(request, r);
+    case io_kind::recv:
+    case io_kind::read: return attempt_recv(request, r);
     case io_kind::send: return attempt_send(request, r);
+    case io_kind::write: return attempt_write(request, r);
     case io_kind::accept: return attempt_accept(request, r);
     case io_kind::connect: return attempt_connect(request, r);
     case io_kind::readable:
@@ -359,6 +363,7 @@ bool epoll_kernel::attempt_recv(io_op& request, record& r) noexcept {
   size = sys::read_size(size);
   const int flags = request.flags | MSG_DONTWAIT;
   const ssize_t n = uninterrupted([&] {
+    if (request.kind == io_kind::read) return sys::read(request.fd, to, size);
     if (request.address == nullptr) return sys::recv(request.fd, to, size, flags);
     request.address_size = sizeof(sockaddr_storage);
     return sys::recvfrom(request.fd, to, size, flags, reinterpret_cast<sockaddr*>(request.address),
@@ -400,6 +405,15 @@ bool epoll_kernel::attempt_send(io_op& request, record& r) noexcept {
                ? sys::send(request.fd, request.iov->iov_base, request.iov->iov_len, flags)
                : sys::sendmsg(request.fd, &message, flags);
   });
+  if (n == -EAGAIN) {
+    r.can_write = false;
+    return false;
+  }
+  return at_once(request, n);
+}
+
+bool epoll_kernel::attempt_write(io_op& request, record& r) noexcept {
+  const ssize_t n = uninterrupted([&] { return write_quietly(request.fd, request.iov, request.iov_count); });
   if (n == -EAGAIN) {
     r.can_write = false;
     return false;
@@ -491,7 +505,7 @@ bool epoll_kernel::handle_owned(record& r, op_queue& finished) noexcept {
   }
   while (r.reads != nullptr && r.can_read) {
     io_op& request = *r.reads;
-    const bool shares = request.kind == io_kind::recv && request.buffer == nullptr;
+    const bool shares = (request.kind == io_kind::recv || request.kind == io_kind::read) && request.buffer == nullptr;
     if (shares && shared_read_size - shared_used_ < smallest_shared_read) return false;
     if (!attempt(request, r)) break;
     unlink(r.reads, request);

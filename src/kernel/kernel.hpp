@@ -30,6 +30,8 @@ enum class io_kind : std::uint8_t {
   send,      ///< the bytes of `iov`; result: bytes taken, may be fewer
   accept,    ///< result: a new descriptor (non-blocking, close-on-exec), its peer in `address`
   connect,   ///< result: 0
+  read,      ///< recv for what is no socket, a pipe; the descriptor is non-blocking
+  write,     ///< send for what is no socket; -EPIPE comes without a SIGPIPE
   readable,  ///< result: 0 when a read would not block (error and hang-up count)
   writable,  ///< result: 0 when a write would not block (error and hang-up count)
 };
@@ -37,8 +39,8 @@ enum class io_kind : std::uint8_t {
 /// One request to the kernel. Who fills it keeps it, its buffers and its address alive until it is finished: either
 /// start() returned true, or its `done` was called. Whoever owns an op in flight cancels it and waits for `done`.
 ///
-/// recv, send, accept and connect are for descriptors that the library owns: forget() comes before their close().
-/// readable and writable, and whatever is `borrowed`, are for descriptors of others, who may close them as they like. On
+/// recv, send, accept, connect, read and write are for descriptors that the library owns: forget() comes before their
+/// close(). readable and writable, and whatever is `borrowed`, are for descriptors of others, who may close them as they like. On
 /// one descriptor the two do not mix: the second kind is answered by -EBUSY as long as the first is in flight
 /// (recv … accept: until forget()). A wait for a descriptor that was closed meanwhile, and its number used anew, stands in
 /// nobody's way: it finishes with -ECANCELED, and never with what happens to the new one.
@@ -51,7 +53,8 @@ struct io_op : op {
                                ///<   -EINPROGRESS instead of -EAGAIN; when it is writable, the next try tells the end.
   bool bounded_reads = false;  ///< recv: a short read does not mean that there is no more (datagrams, AF_UNIX)
   int fd = -1;
-  int flags = 0;                    ///< MSG_… for recv and send
+  int flags = 0;  ///< MSG_… for recv and send
+  // What is said of recv holds for read, what is said of send for write.
   std::byte* buffer = nullptr;      ///< recv: where to; null: the kernel room's shared buffer, see `data`
   std::size_t size = 0;             ///< recv: at most so many bytes (0 with a null buffer: as many as fit)
   const std::byte* data = nullptr;  ///< recv: where the bytes are; in the shared buffer only until done returns,

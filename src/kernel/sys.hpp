@@ -91,6 +91,8 @@ inline int eventfd(unsigned initial, int flags) noexcept { return checked(::even
 inline ssize_t read(int fd, void* to, std::size_t size) noexcept { return checked(::read(fd, to, size)); }
 inline ssize_t write(int fd, const void* from, std::size_t size) noexcept { return checked(::write(fd, from, size)); }
 
+inline ssize_t writev(int fd, const iovec* pieces, int count) noexcept { return checked(::writev(fd, pieces, count)); }
+
 inline int set_signal_action(int signal, const struct sigaction* action, struct sigaction* before) noexcept {
   return checked(::sigaction(signal, action, before));
 }
@@ -99,6 +101,12 @@ inline int set_signal_mask(int how, const sigset_t* signals, sigset_t* before) n
   return -::pthread_sigmask(how, signals, before);
 }
 
+inline int get_pending_signals(sigset_t* pending) noexcept { return checked(::sigpending(pending)); }
+/// Takes one of these signals, which the thread blocks, if there is one; does not wait.
+inline int take_pending_signal(const sigset_t* signals) noexcept {
+  constexpr timespec at_once{};
+  return checked(::sigtimedwait(signals, nullptr, &at_once));
+}
 inline int pipe2(int* ends, int flags) noexcept { return checked(::pipe2(ends, flags)); }
 inline int socketpair(int family, int type, int protocol, int* ends) noexcept {
   return checked(::socketpair(family, type, protocol, ends));
@@ -146,7 +154,8 @@ inline std::size_t read_size(std::size_t wanted) noexcept { return wanted; }
               each(epoll_pwait2) each(eventfd) each(read) each(write) each(set_signal_action) each(set_signal_mask)   \
                   each(getaddrinfo) each(freeaddrinfo) each(getnameinfo) each(read_size) each(lstat) each(unlink)     \
                       each(pipe2) each(socketpair) each(open) each(find_at) each(posix_spawn) each(pidfd_open)        \
-                          each(pidfd_send_signal) each(kill) each(waitid)
+                          each(pidfd_send_signal) each(kill) each(waitid) each(writev) each(get_pending_signals)      \
+                              each(take_pending_signal)
 
 #if defined(ASYNCIO_TEST_SEAMS)
 

@@ -26,6 +26,7 @@
 #include <asyncio/signals.hpp>
 #include <asyncio/sleep.hpp>
 #include <asyncio/streams.hpp>
+#include <asyncio/subprocess.hpp>
 #include <asyncio/task.hpp>
 #include <asyncio/task_group.hpp>
 #include <asyncio/testing/testing.hpp>

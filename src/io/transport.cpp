@@ -21,28 +21,33 @@ std::string_view text_of(const kernel::io_op& request) noexcept {
 }  // namespace
 
 ref<stream_transport> stream_transport::make(loop::loop& l, unique_fd fd, const socket_address& peer) {
-  auto made = ref<stream_transport>::adopt(new stream_transport(l, std::move(fd), peer));
-  if (address_access::size(peer) > made->peer_.size()) made->long_peer_ = std::make_unique<socket_address>(peer);
+  auto made = ref<stream_transport>::adopt(new stream_transport(l, std::move(fd), stream_kind::socket));
+  made->recv_.bounded_reads = peer.family() == address_family::unix_;
+  if (address_access::size(peer) > made->peer_.size()) {
+    made->long_peer_ = std::make_unique<socket_address>(peer);
+  } else {
+    made->peer_size_ = static_cast<std::uint8_t>(address_access::size(peer));
+    std::memcpy(made->peer_.data(), address_access::data(peer), made->peer_size_);
+  }
   return made;
 }
 
-stream_transport::stream_transport(loop::loop& l, unique_fd fd, const socket_address& peer) noexcept
-    : home_(l), fd_(fd.release()) {
+ref<stream_transport> stream_transport::make_pipe(loop::loop& l, unique_fd fd, stream_kind kind) {
+  return ref<stream_transport>::adopt(new stream_transport(l, std::move(fd), kind));
+}
+
+stream_transport::stream_transport(loop::loop& l, unique_fd fd, stream_kind kind) noexcept
+    : home_(l), fd_(fd.release()), kind_(kind) {
   l.own(fd_);
   recv_.owner = send_.owner = this;
   flush_.owner = farewell_.owner = this;
-  recv_.kind = kernel::io_kind::recv;
-  send_.kind = kernel::io_kind::send;
+  recv_.kind = kind == stream_kind::socket ? kernel::io_kind::recv : kernel::io_kind::read;
+  send_.kind = kind == stream_kind::socket ? kernel::io_kind::send : kernel::io_kind::write;
   recv_.fd = send_.fd = fd_;
-  recv_.bounded_reads = peer.family() == address_family::unix_;
   recv_.done = &stream_transport::recv_done;
   send_.done = &stream_transport::send_done;
   flush_.done = &stream_transport::turn_ended;
   farewell_.done = &stream_transport::farewell;
-  if (address_access::size(peer) <= peer_.size()) {
-    peer_size_ = static_cast<std::uint8_t>(address_access::size(peer));
-    std::memcpy(peer_.data(), address_access::data(peer), peer_size_);
-  }
 }
 
 stream_transport::~stream_transport() { close_descriptor(); }
@@ -82,7 +87,7 @@ std::int64_t stream_transport::read_into(std::byte* to, std::size_t size) noexce
   if (eof_seen_) return 0;
   if (closing_ || recv_.in_flight || home_.closed()) return -EAGAIN;
   kernel::io_op direct;
-  direct.kind = kernel::io_kind::recv;
+  direct.kind = recv_.kind;
   direct.fd = fd_;
   direct.try_only = true;
   direct.bounded_reads = recv_.bounded_reads;
@@ -149,7 +154,7 @@ std::size_t stream_transport::send_directly(std::string_view bytes) noexcept {
   while (sent < bytes.size()) {
     iovec piece{const_cast<char*>(bytes.data()) + sent, bytes.size() - sent};
     kernel::io_op direct;
-    direct.kind = kernel::io_kind::send;
+    direct.kind = send_.kind;
     direct.fd = fd_;
     direct.try_only = true;
     direct.iov = &piece;
@@ -231,6 +236,7 @@ void stream_transport::output_sent() noexcept {
   pieces_.reset();
   if (eof_wanted_ && !eof_sent_) {
     eof_sent_ = true;
+    if (kind_ == stream_kind::pipe_to_write) return end(nullptr);
     sys::shutdown(fd_, SHUT_WR);  // fails when the peer is gone, which reading will tell
   }
   if (closing_) end(nullptr);
@@ -318,7 +324,7 @@ void stream_transport::take_last_read() noexcept {
 }
 
 bool stream_transport::wants_last_input() const noexcept {
-  return send_failed_ && !input_dropped_ && user_ != nullptr && !home_.closed();
+  return send_failed_ && kind_ == stream_kind::socket && !input_dropped_ && user_ != nullptr && !home_.closed();
 }
 
 // A peer that answers early and closes makes our sends fail, while its answer is already here.

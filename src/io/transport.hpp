@@ -10,7 +10,14 @@
 
 namespace asyncio::io {
 
-/// A connected stream socket.
+/// What a transport's descriptor is.
+enum class stream_kind : std::uint8_t {
+  socket,
+  pipe_to_read,   ///< nothing is written to it
+  pipe_to_write,  ///< nothing is read from it; write_eof() closes it
+};
+
+/// A connected stream socket, or one end of a pipe.
 ///
 ///   open ──close()──▶ flushing ──all sent──▶ ending ──ops done──▶ farewell ──▶ closed
 ///     └──abort(), error──────────────────────▲
@@ -23,6 +30,8 @@ class stream_transport final : public channel {
  public:
   /// Takes over `fd`. `peer` may be empty: then it is asked for when somebody wants to know.
   static ref<stream_transport> make(loop::loop& l, unique_fd fd, const socket_address& peer);
+  /// Takes over this process's end of a pipe, which does not block.
+  static ref<stream_transport> make_pipe(loop::loop& l, unique_fd fd, stream_kind kind);
 
   void set_user(channel_user* user) noexcept override { user_ = user; }
   read_state read(std::size_t most, std::string_view& bytes) noexcept override;
@@ -43,7 +52,7 @@ class stream_transport final : public channel {
   socket_address peer() const noexcept override;
 
  private:
-  stream_transport(loop::loop& l, unique_fd fd, const socket_address& peer) noexcept;
+  stream_transport(loop::loop& l, unique_fd fd, stream_kind kind) noexcept;
   ~stream_transport() override;
 
   struct transfer_op : kernel::io_op {
@@ -73,6 +82,7 @@ class stream_transport final : public channel {
 
   home home_;
   int fd_;
+  const stream_kind kind_;
   bool eof_seen_ = false;
   bool eof_wanted_ = false;  // write_eof() was called
   bool eof_sent_ = false;

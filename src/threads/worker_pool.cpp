@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "threads/worker_pool.hpp"
 
+#include "threads/signals_blocked.hpp"
+
 #include "kernel/process.hpp"
-#include "kernel/sys.hpp"
 
 #include <algorithm>
 #include <stdexcept>
@@ -14,22 +15,6 @@
 namespace asyncio::threads {
 
 namespace {
-
-/// Blocks every signal while a thread is started, so that it is born deaf to them: they belong to the loops' threads.
-class signals_blocked {
- public:
-  signals_blocked() noexcept {
-    sigset_t all;
-    sigfillset(&all);
-    kernel::sys::set_signal_mask(SIG_SETMASK, &all, &before_);
-  }
-  ~signals_blocked() { kernel::sys::set_signal_mask(SIG_SETMASK, &before_, static_cast<sigset_t*>(nullptr)); }
-  signals_blocked(const signals_blocked&) = delete;
-  signals_blocked& operator=(const signals_blocked&) = delete;
-
- private:
-  sigset_t before_;
-};
 
 /// Whose thread this is.
 thread_local const void* pool_of_thread = nullptr;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // The child of tests: says on its standard output what it was started with, or behaves as its first argument says.
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -58,6 +59,33 @@ int copy(bool also_errors) {
   }
 }
 
+int fill(long bytes) {
+  std::array<char, 65536> block;
+  block.fill('f');
+  while (bytes > 0) {
+    const ssize_t n = write(1, block.data(), std::min(static_cast<std::size_t>(bytes), block.size()));
+    if (n <= 0) return 1;
+    bytes -= n;
+  }
+  return 0;
+}
+
+// Tells who asked that it is so far, and stays until a signal ends it.
+int stay(const char* word) {
+  std::puts(word);
+  std::fflush(stdout);
+  for (;;) pause();
+}
+
+// Leaves a child of its own behind, which has the same descriptors.
+int leave_grandchild() {
+  const pid_t pid = fork();
+  if (pid == 0)
+    for (;;) pause();
+  std::printf("%d\n", pid);
+  return 0;
+}
+
 int run(std::string_view verb, int count, char** arguments) {
   const int number = count > 0 ? std::atoi(arguments[0]) : 0;
   if (verb == "descriptors") return descriptors();
@@ -76,6 +104,18 @@ int run(std::string_view verb, int count, char** arguments) {
     for (char** entry = environ; *entry != nullptr; ++entry) std::puts(*entry);
   } else if (verb == "wait") {
     for (;;) pause();
+  } else if (verb == "fill") {
+    return fill(std::atol(arguments[0]));
+  } else if (verb == "stay") {
+    return stay("here");
+  } else if (verb == "ignore") {
+    signal(number, SIG_IGN);
+    return stay("ignoring");
+  } else if (verb == "leave-grandchild") {
+    return leave_grandchild();
+  } else if (verb == "close-input") {
+    close(0);
+    return stay("closed");
   } else {
     return 99;
   }

@@ -118,7 +118,8 @@ class process {
   /// Changes between turns of the loop.
   std::optional<int> returncode() const;
 
-  /// The pipes, where `.in`, `.out` and `.err` asked for them. Errors: std::runtime_error where they did not.
+  /// The pipes, where `.in`, `.out` and `.err` asked for them. They may be moved away; they are closed when they are
+  /// destroyed, or the process is. Errors: std::runtime_error where nobody asked.
   stream_writer& stdin_pipe() const;
   stream_reader& stdout_pipe() const;
   stream_reader& stderr_pipe() const;

@@ -33,7 +33,11 @@ class stream_transport final : public channel {
   /// Takes over this process's end of a pipe, which does not block.
   static ref<stream_transport> make_pipe(loop::loop& l, unique_fd fd, stream_kind kind);
 
-  void set_user(channel_user* user) noexcept override { user_ = user; }
+  /// A pipe that nobody reads any more is closed: nothing else would tell whoever writes to it.
+  void set_user(channel_user* user) noexcept override {
+    user_ = user;
+    if (user == nullptr && kind_ == stream_kind::pipe_to_read) close();
+  }
   read_state read(std::size_t most, std::string_view& bytes) noexcept override;
   std::int64_t read_into(std::byte* to, std::size_t size) noexcept override;
   void write(std::string_view bytes) override;

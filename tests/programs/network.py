@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSL-1.0
-"""Runs one program of this folder that talks to the network, and is the other side.
+"""Runs one program of this folder that talks to the network, and is the other side; or that talks to other programs.
 
     network.py FOLDER NAME REDIRECT     REDIRECT is the library built of tests/support/redirect_ports.cpp
 
@@ -331,12 +331,23 @@ def callbacks_in_classes(start):
         pass
 
 
+def subprocess_(start):
+    program = start({})
+    match = program.read_until(r"exited with 0\ntotal \d+\n((?:.*\n)*)x\n0(\d+)\n")
+    names = {line.split(None, 8)[8].split(" -> ")[0] for line in match[1].splitlines()}
+    assert names == {name for name in os.listdir("/") if not name.startswith(".")}, names
+    assert int(match[2]) not in (0, program.process.pid)
+    status = program.process.wait(SECONDS)  # the terminal is open for as long as the `sleep 10` of its shell
+    assert status == 0, status
+
+
 PROGRAMS = {
     "22_echo_server_lambda": echo_server_lambda,
     "23_echo_server_function": echo_server_function,
     "24_client": client,
     "25_unix_and_proxy": unix_and_proxy,
     "29_sock_and_fd": sock_and_fd,
+    "30_subprocess": subprocess_,
     "34_signals": signals,
     "40_bounded_download": bounded_download,
     "43_callbacks_in_classes": callbacks_in_classes,

@@ -300,6 +300,21 @@ TEST_P(SubprocessEnd, its_streams_may_be_moved_away_and_end_with_it) {
   });
 }
 
+// Else a child that writes for ever would never hear that nobody wants it.
+TEST_P(SubprocessEnd, a_reader_that_was_moved_away_and_destroyed_closes_its_pipe) {
+  run_clean([]() -> coroutine<> {
+    process p = co_await create_subprocess_exec(child("fill", "1000000000"), piped_output);
+    {
+      stream_reader out = std::move(p.stdout_pipe());
+      std::string first = co_await out.read(1);
+      EXPECT_EQ(first, "f");
+    }
+    int code = co_await p.wait();
+    EXPECT_EQ(code, -SIGPIPE);
+    EXPECT_TRUE(contains(thrown_by([&] { (void)p.stdout_pipe().at_eof(); }), "was moved away"));
+  });
+}
+
 // S239, F30
 TEST_P(SubprocessEnd, a_loop_that_is_closed_right_after_kill_leaves_nothing) {
   const std::size_t before = test::open_descriptors();

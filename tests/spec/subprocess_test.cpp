@@ -347,7 +347,10 @@ TEST(SubprocessOptions, others_run_before_each_start) {
     int turns = 0;
     bool over = false;
     auto count = [&]() -> coroutine<> {
-      for (; !over; co_await sleep(0s)) ++turns;
+      while (!over) {
+        ++turns;
+        co_await sleep(0s);
+      }
     };
     task<> counting = create_task(count());
     for (int i = 0; i < 5; ++i) {

@@ -31,7 +31,16 @@ class cancelled_error final {
 };
 
 /// Ctrl-C: run() throws it when SIGINT ended the program's main task. Not a std::exception. Python: KeyboardInterrupt.
-class keyboard_interrupt final {};
+class keyboard_interrupt final {
+ public:
+  keyboard_interrupt() noexcept = default;
+  explicit keyboard_interrupt(int signal) noexcept : signal_(signal) {}
+  /// SIGINT; or SIGTERM, where run() was asked to treat it alike. Uncaught, it ends the program with 128 + signal().
+  int signal() const noexcept { return signal_; }
+
+ private:
+  int signal_ = 2;  // SIGINT
+};
 
 /// A deadline passed. Its code is std::errc::timed_out. Python: TimeoutError.
 class timeout_error : public std::system_error {

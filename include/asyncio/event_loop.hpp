@@ -32,8 +32,9 @@ enum class backend_kind { automatic, io_uring, epoll };
 /// How a loop is made and run. `debug`: default from ASYNCIO_DEBUG. `clock`: a clock of one's own, for tests. `spin`:
 /// for how many microseconds the loop goes on looking for I/O and for what other threads post before it sleeps: they are
 /// answered sooner, and a processor is busy meanwhile. `watchdog` and `trace` are names that this version does nothing
-/// with. `budget`: how many awaits in a row a task may make that need not wait (a full queue, a free lock, a future that is done, a coroutine that never
-/// suspends) before everybody else has a turn; 0: as many as it likes, as in Python.
+/// with. `budget`: how many awaits in a row a task may make that need not wait (a full queue, a free lock, a future that
+/// is done, a coroutine that never suspends) before everybody else has a turn; 0: as many as it likes, as in Python.
+/// `sigterm`: run() and runner treat SIGTERM as they treat Ctrl-C; the keyboard_interrupt says which it was.
 struct run_options {
   std::optional<bool> debug = {};
   backend_kind backend = backend_kind::automatic;
@@ -42,6 +43,7 @@ struct run_options {
   timedelta watchdog = {};
   std::string_view trace = {};
   unsigned budget = 128;
+  bool sigterm = false;
 };
 using loop_options = run_options;
 static_assert(std::is_aggregate_v<run_options> && std::is_trivially_copyable_v<run_options>);

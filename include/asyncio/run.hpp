@@ -14,23 +14,32 @@ namespace detail {
 
 /// The first SIGINT cancels `main`, the second leaves the loop at once: for the guard's life, if this is the main thread
 /// and SIGINT has its default action. It steps back while the program's own handler or receiver listens to SIGINT.
+/// With `sigterm`, SIGTERM likewise; the two are counted together.
 class interrupt_guard {
  public:
-  interrupt_guard(event_loop& loop, future_core* main);
+  /// `interrupted` becomes true when the run ends in a keyboard_interrupt.
+  interrupt_guard(event_loop& loop, future_core* main, bool sigterm, bool& interrupted);
   interrupt_guard(const interrupt_guard&) = delete;
   interrupt_guard& operator=(const interrupt_guard&) = delete;
   ~interrupt_guard();
-  /// Main ended cancelled: was that Ctrl-C's doing alone? Then keyboard_interrupt is thrown.
-  void translate_cancellation();
+  /// Main is done. Errors: keyboard_interrupt, when it ended cancelled and that was Ctrl-C's doing alone, or when Ctrl-C
+  /// came too late to be heard in the loop.
+  void end_run();
   /// Does the loop listen to signals for anybody else?
   static bool listens_for_others(event_loop& loop);
 
  private:
   static void on_interrupt(int number, unsigned count, void* self);
+  void listen(int number, bool& listens);
+  bool leave(int number, bool& listens) noexcept;
+  void note(int number) noexcept;
   event_loop& loop_;
   core_ref<> main_;
+  bool& interrupted_;
   unsigned interrupts_ = 0;
-  bool installed_ = false;
+  int last_ = 0;
+  bool on_sigint_ = false;
+  bool on_sigterm_ = false;
 };
 
 }  // namespace detail
@@ -63,15 +72,18 @@ class runner {
 
   /// The loop; made at the first use. Errors: std::runtime_error after close().
   event_loop& get_loop();
-  /// Ends what still runs and closes the loop. Idempotent.
+  /// Ends what still runs and closes the loop. Ctrl-C does not disturb that; a second one ends the process.
+  /// Idempotent.   Errors: keyboard_interrupt, when SIGINT came meanwhile.
   void close();
+  /// The library's own: close() after a run that failed, whose exception only a keyboard_interrupt replaces.
+  void close_after_failure();
 
  private:
   template <class T>
   T run_task(task<T> main) {
-    detail::interrupt_guard guard(*loop_, main.raw_core().get());
+    detail::interrupt_guard guard(*loop_, main.raw_core().get(), options_.sigterm, interrupted_);
     detail::run_until_done(*loop_, main.raw_core().get());
-    if (main.cancelled()) guard.translate_cancellation();
+    guard.end_run();
     main.result();
     if constexpr (!std::is_void_v<T>) {
       T& value = *detail::value_of<T>(main.raw_core().get());
@@ -87,9 +99,20 @@ class runner {
   std::unique_ptr<event_loop> loop_;
   std::optional<context> context_;  // of every run
   bool closed_ = false;
+  bool interrupted_ = false;  // the last run ended in a keyboard_interrupt
 };
 
 namespace detail {
+template <class X>
+auto run_or_close(runner& r, X&& main) {
+  try {
+    return r.run(std::forward<X>(main));
+  } catch (...) {
+    r.close_after_failure();
+    throw;
+  }
+}
+
 template <class X>
 inline constexpr bool runnable = spawnable<X> || spawnable_call<X>;
 #define ASYNCIO_RUN_SENTENCE \
@@ -103,10 +126,10 @@ template <class X>
 auto run(X&& main, run_options options = {}) {
   runner r(options);
   if constexpr (std::is_void_v<decltype(r.run(std::forward<X>(main)))>) {
-    r.run(std::forward<X>(main));
+    detail::run_or_close(r, std::forward<X>(main));
     r.close();
   } else {
-    auto value = r.run(std::forward<X>(main));
+    auto value = detail::run_or_close(r, std::forward<X>(main));
     r.close();
     return value;
   }

@@ -77,8 +77,10 @@ detail::future_core* group_behind(const detail::waiter* w) noexcept;
 /// An exception that no task or callback may keep (keyboard_interrupt): leaves run_forever() at once.
 void escape(detail::loop_core& loop, std::exception_ptr error) noexcept;
 
-/// A keyboard_interrupt is about to leave run(): when nobody catches it, the program ends with status 130.
+/// A keyboard_interrupt is about to leave run(): when nobody catches it, the program ends with status 128 + its signal.
 void expect_interrupt() noexcept;
+/// May run() listen to this signal? In the main thread, when nobody of the program does.
+bool may_stand_by(event_loop& loop, int number);
 
 /// `what` may be empty.
 void report_slow(std::string_view what, std::chrono::nanoseconds took) noexcept;

@@ -9,39 +9,69 @@
 #include <cstdlib>
 #include <exception>
 #include <stdexcept>
+#include <utility>
 
 namespace asyncio {
 
 namespace detail {
 
-interrupt_guard::interrupt_guard(event_loop& loop, future_core* main) : loop_(loop), main_(core_ref<>::share(main)) {
-  auto& signals = loop.state().signals;
-  if (!kernel::is_main_thread() || signals.has(SIGINT) || !kernel::has_default_action(SIGINT)) return;
-  signals.add(loop::listener::standby, SIGINT, &interrupt_guard::on_interrupt, this, [](void*) noexcept {});
-  installed_ = true;
+// One signal's way. Before its turn in the loop it is unheard, and the guard that goes asks for it (end_run); once heard,
+// it has cancelled main, or left the loop. So none is lost between two runs, or between a run and the close of its loop.
+interrupt_guard::interrupt_guard(event_loop& loop, future_core* main, bool sigterm, bool& interrupted)
+    : loop_(loop), main_(core_ref<>::share(main)), interrupted_(interrupted) {
+  interrupted_ = false;
+  listen(SIGINT, on_sigint_);
+  if (sigterm) listen(SIGTERM, on_sigterm_);
+}
+
+void interrupt_guard::listen(int number, bool& listens) {
+  auto& signals = loop_.state().signals;
+  if (!coro::may_stand_by(loop_, number)) return;
+  signals.add(loop::listener::standby, number, &interrupt_guard::on_interrupt, this, [](void*) noexcept {});
+  listens = true;
 }
 
 interrupt_guard::~interrupt_guard() {
-  if (installed_) loop_.state().signals.remove(loop::listener::standby, SIGINT);
+  static_cast<void>(leave(SIGINT, on_sigint_));
+  static_cast<void>(leave(SIGTERM, on_sigterm_));
 }
 
-void interrupt_guard::on_interrupt(int, unsigned count, void* self) {
+// True: one has come that was not heard.
+bool interrupt_guard::leave(int number, bool& listens) noexcept {
+  unsigned unheard = 0;
+  if (std::exchange(listens, false)) loop_.state().signals.remove(loop::listener::standby, number, &unheard);
+  return unheard != 0;
+}
+
+void interrupt_guard::on_interrupt(int number, unsigned count, void* self) {
   auto* guard = static_cast<interrupt_guard*>(self);
   guard->interrupts_ += count;
+  guard->last_ = number;
   if (guard->interrupts_ == 1 && !guard->main_->is_done()) {
     guard->main_->kind->cancel(guard->main_.get(), shared_text());
     return;
   }
+  guard->note(number);
+  coro::escape(guard->loop_.core(), std::make_exception_ptr(keyboard_interrupt(number)));
+}
+
+void interrupt_guard::note(int number) noexcept {
+  interrupted_ = true;
+  last_ = number;
   coro::expect_interrupt();
-  coro::escape(guard->loop_.core(), std::make_exception_ptr(keyboard_interrupt()));
 }
 
 bool interrupt_guard::listens_for_others(event_loop& loop) { return loop.state().signals.has_more_than_standbys(); }
 
-void interrupt_guard::translate_cancellation() {
-  if (interrupts_ == 0 || task_uncancel(main_.get()) != 0) return;
-  coro::expect_interrupt();
-  throw keyboard_interrupt();
+void interrupt_guard::end_run() {
+  const bool sigterm_unheard = leave(SIGTERM, on_sigterm_);
+  if (leave(SIGINT, on_sigint_) || sigterm_unheard) {
+    note(sigterm_unheard ? SIGTERM : SIGINT);
+    throw keyboard_interrupt(last_);
+  }
+  if (main_->state != future_state::cancelled || interrupts_ == 0 || task_uncancel(main_.get()) != 0) return;
+  note(last_);
+  throw keyboard_interrupt(last_);
 }
 
 }  // namespace detail
@@ -50,11 +80,73 @@ namespace {
 constexpr timedelta longest_wait_for_threads = std::chrono::seconds(300);  // as Python's
 }  // namespace
 
+namespace coro {
+
+bool may_stand_by(event_loop& loop, int number) {
+  return kernel::is_main_thread() && !loop.state().signals.has(number) && kernel::has_default_action(number);
+}
+
+namespace {
+
+// Ctrl-C while a loop is closed: everything is being cancelled already, so the first one is only remembered, unless the
+// run has ended by one. The next one ends the process by the default action.
+class closing_guard {
+ public:
+  closing_guard(event_loop& loop, bool sigterm, bool interrupted) : signals_(loop.state().signals) {
+    if (interrupted) return;
+    for (const int number : {SIGINT, SIGTERM}) {
+      if ((number == SIGTERM && !sigterm) || !may_stand_by(loop, number)) continue;
+      signals_.add(loop::listener::standby, number, &closing_guard::on_interrupt, this, [](void*) noexcept {});
+      (number == SIGINT ? on_sigint_ : on_sigterm_) = true;
+    }
+  }
+  closing_guard(const closing_guard&) = delete;
+  closing_guard& operator=(const closing_guard&) = delete;
+  ~closing_guard() { end(); }
+
+  /// Listens no more. The signal that came, or 0.
+  int end() noexcept {
+    if (std::exchange(on_sigint_, false)) end(SIGINT);
+    if (std::exchange(on_sigterm_, false)) end(SIGTERM);
+    return came_;
+  }
+
+ private:
+  void end(int number) noexcept {
+    unsigned unheard = 0;
+    signals_.remove(loop::listener::standby, number, &unheard);
+    if (unheard > 0 && came_ == 0) came_ = number;
+  }
+  static void on_interrupt(int number, unsigned count, void* self) {
+    auto* guard = static_cast<closing_guard*>(self);
+    if (guard->came_ != 0 || count > 1) kernel::raise_with_default_action(number);
+    guard->came_ = number;
+  }
+
+  loop::signal_table& signals_;
+  int came_ = 0;
+  bool on_sigint_ = false;
+  bool on_sigterm_ = false;
+};
+
+}  // namespace
+}  // namespace coro
+
 runner::runner(run_options options) : options_(options) {}
 
 runner::~runner() {
   try {
+    close_after_failure();
+  } catch (const keyboard_interrupt& came) {  // it cannot be thrown from here, and it is not lost
+    kernel::raise_with_default_action(came.signal());
+  }
+}
+
+void runner::close_after_failure() {
+  try {
     close();
+  } catch (const keyboard_interrupt&) {
+    throw;
   } catch (...) {
     coro::report(nullptr, "exception while a runner was closed", std::current_exception());
   }
@@ -78,17 +170,24 @@ event_loop& runner::get_loop() {
 
 void runner::close() {
   if (closed_) return;
+  int interrupt = 0;
   if (loop_ != nullptr) {
+    coro::closing_guard guard(*loop_, options_.sigterm, interrupted_);
     loop_->set_task_factory(nullptr);  // what comes now is the library's own
     coro::cancel_all_tasks(*loop_);
     coro::close_generators(*loop_);
     if (loop_->state().executor != nullptr)
       loop_->run_until_complete(loop_->shutdown_default_executor(longest_wait_for_threads));
     loop_->run_once(timedelta());  // what was scheduled before is still called
+    interrupt = guard.end();
     loop_->close();
   }
   loop_.reset();
   closed_ = true;
+  if (interrupt == 0) return;
+  interrupted_ = true;
+  coro::expect_interrupt();
+  throw keyboard_interrupt(interrupt);
 }
 
 namespace coro {
@@ -101,8 +200,8 @@ std::terminate_handler terminate_otherwise = nullptr;
 [[noreturn]] void end_of_program() {
   try {
     if (std::exception_ptr error = std::current_exception()) std::rethrow_exception(error);
-  } catch (const keyboard_interrupt&) {
-    kernel::exit_now(128 + SIGINT);
+  } catch (const keyboard_interrupt& came) {
+    kernel::exit_now(128 + came.signal());
   } catch (...) {}
   terminate_otherwise();
   std::abort();

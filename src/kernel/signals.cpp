@@ -19,18 +19,20 @@ struct watched {
   std::atomic<std::uint64_t> arrival{0};  // of the first that is counted; written while nothing is
   std::atomic<unsigned> count{0};
   std::atomic<int> wake_fd{-1};
+  std::atomic<bool> escape{false};
   struct sigaction before{};
 };
 
 watched table[most_signals];
 std::atomic<unsigned> untaken{0};
 std::atomic<std::uint64_t> arrivals{0};
-std::atomic<bool> interrupt_escape{false};
 std::mutex table_mutex;
 
 static_assert(std::atomic<unsigned>::is_always_lock_free && std::atomic<int>::is_always_lock_free &&
-              std::atomic<std::uint64_t>::is_always_lock_free);
+              std::atomic<bool>::is_always_lock_free && std::atomic<std::uint64_t>::is_always_lock_free);
 
+// What it calls is looked up in its machine code by tests/kernel/handler_calls_test.py: nothing but sigaction, raise and
+// write, which POSIX allows in a handler, and the address of errno.
 void on_signal(int number) {
   const int kept_errno = errno;
   watched& w = table[number];
@@ -38,7 +40,7 @@ void on_signal(int number) {
     w.arrival.store(arrivals.fetch_add(1, std::memory_order_relaxed), std::memory_order_relaxed);
   const unsigned before = w.count.fetch_add(1, std::memory_order_acq_rel);
   untaken.fetch_add(1, std::memory_order_acq_rel);
-  if (number == SIGINT && before >= 1 && interrupt_escape.load(std::memory_order_acquire)) {
+  if (before >= 1 && w.escape.load(std::memory_order_acquire)) {
     struct sigaction standard{};
     standard.sa_handler = SIG_DFL;
     ::sigaction(number, &standard, nullptr);
@@ -70,7 +72,7 @@ void watch_signal(int number, int wake_fd) {
   watched& w = table[number];
   if (w.wake_fd.load(std::memory_order_relaxed) >= 0)
     throw std::runtime_error("signal " + std::to_string(number) + " is handled by another loop");
-  w.count.store(0, std::memory_order_relaxed);
+  take_signals(number);  // of a handler that ran in another thread while it was taken away
   w.wake_fd.store(wake_fd, std::memory_order_release);
   struct sigaction mine{};
   mine.sa_handler = &on_signal;
@@ -83,12 +85,12 @@ void watch_signal(int number, int wake_fd) {
   }
 }
 
-void unwatch_signal(int number) noexcept {
+unsigned unwatch_signal(int number) noexcept {
   std::scoped_lock hold(table_mutex);
   watched& w = table[number];
   ::sigaction(number, &w.before, nullptr);
   w.wake_fd.store(-1, std::memory_order_release);
-  take_signals(number);
+  return take_signals(number).count;
 }
 
 // Without the lock: the thread that had it may be one that the child does not have.
@@ -97,9 +99,9 @@ void forget_signals() noexcept {
     watched& w = table[number];
     if (w.wake_fd.exchange(-1, std::memory_order_acq_rel) < 0) continue;
     ::sigaction(number, &w.before, nullptr);
+    w.escape.store(false, std::memory_order_release);
     take_signals(number);
   }
-  interrupt_escape.store(false, std::memory_order_release);
 }
 
 // The arrival stays as it is from the first count on until somebody takes them.
@@ -114,6 +116,17 @@ taken_signals take_signals(int number) noexcept {
 
 bool any_signal() noexcept { return untaken.load(std::memory_order_acquire) != 0; }
 
-void set_interrupt_escape(bool on) noexcept { interrupt_escape.store(on, std::memory_order_release); }
+void set_escape(int number, bool on) noexcept { table[number].escape.store(on, std::memory_order_release); }
+
+void raise_with_default_action(int number) noexcept {
+  struct sigaction standard{};
+  standard.sa_handler = SIG_DFL;
+  ::sigaction(number, &standard, nullptr);
+  sigset_t it;
+  sigemptyset(&it);
+  sigaddset(&it, number);
+  ::pthread_sigmask(SIG_UNBLOCK, &it, nullptr);
+  ::raise(number);
+}
 
 }  // namespace asyncio::kernel

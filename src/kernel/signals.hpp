@@ -17,8 +17,8 @@ bool has_default_action(int number) noexcept;
 
 /// Installs the handler. Errors: std::system_error; std::runtime_error when another loop watches this signal.
 void watch_signal(int number, int wake_fd);
-/// Back to the action of before watch_signal().
-void unwatch_signal(int number) noexcept;
+/// Back to the action of before watch_signal(). How many had come that nobody has taken.
+unsigned unwatch_signal(int number) noexcept;
 /// In a forked child: every signal has the action again that it had before it was watched.
 void forget_signals() noexcept;
 
@@ -30,8 +30,10 @@ struct taken_signals {
 taken_signals take_signals(int number) noexcept;
 /// Has any watched signal come that nobody has taken?
 bool any_signal() noexcept;
-/// The second SIGINT that finds the first one untaken ends the process by the default action: a program whose loop is
-/// stuck can still be stopped. On for as long as `on`.
-void set_interrupt_escape(bool on) noexcept;
+/// The second signal of this number that finds the first one untaken ends the process by the default action: a program
+/// whose loop is stuck can still be stopped. On for as long as `on`.
+void set_escape(int number, bool on) noexcept;
+/// Sends the signal to this thread with its default action, blocked or not. It returns if that does not end the process.
+void raise_with_default_action(int number) noexcept;
 
 }  // namespace asyncio::kernel

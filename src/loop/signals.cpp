@@ -66,7 +66,9 @@ void signal_table::add(listener who, int number, action act, void* context, void
   const bool replaced = before->who == who;
   e->below = replaced ? before->below : before;
   settle_escape(number);
-  if (replaced) end(before);
+  if (!replaced) return;
+  pass_on(*before, *e);
+  end(before);
 }
 
 // The first to listen to this signal.
@@ -83,17 +85,20 @@ void signal_table::begin(entry* e) {
   loop_.set_signal_look(&signal_table::look, this);
 }
 
-bool signal_table::remove(listener who, int number) noexcept {
+bool signal_table::remove(listener who, int number, unsigned* unheard) noexcept {
   const auto at = entries_.find(number);
   if (at == entries_.end()) return false;
   entry** link = &at->second;
   while (*link != nullptr && (*link)->who != who) link = &(*link)->below;
   if (*link == nullptr) return false;
   entry* const e = *link;
+  const bool was_heard = link == &at->second;
   *link = e->below;
+  if (was_heard && e->below != nullptr) pass_on(*e, *e->below);
   if (at->second == nullptr) {
     entries_.erase(at);
-    kernel::unwatch_signal(number);
+    const unsigned unseen = kernel::unwatch_signal(number);
+    if (unheard != nullptr) *unheard = e->count + unseen;
     if (entries_.empty()) loop_.set_signal_look(nullptr, nullptr);
   }
   settle_escape(number);
@@ -102,9 +107,17 @@ bool signal_table::remove(listener who, int number) noexcept {
 }
 
 void signal_table::settle_escape(int number) noexcept {
-  if (number != SIGINT) return;
   const auto at = entries_.find(number);
-  kernel::set_interrupt_escape(at != entries_.end() && at->second->who == listener::standby);
+  kernel::set_escape(number, at != entries_.end() && at->second->who == listener::standby);
+}
+
+// `from` is about to go. What it has seen and not run yet, `to` runs in its stead.
+void signal_table::pass_on(entry& from, entry& to) noexcept {
+  if (!from.queued || from.count == 0) return;
+  to.count += std::exchange(from.count, 0u);
+  if (std::exchange(to.queued, true)) return;
+  to.arrival = from.arrival;
+  loop_.post(&to);
 }
 
 bool signal_table::has_more_than_standbys() const noexcept {

@@ -195,6 +195,158 @@ TEST(Interrupt, removing_a_handler_brings_back_runs_own_answer) {
   EXPECT_EQ(happened.seen(), (lines{"there was none", "removed", "keyboard_interrupt"}));
 }
 
+// The handler had seen it, and not heard it: it stood in the queue behind the call that removes the handler. On a clock
+// that runs on between two steps the loop looks for signals in every turn.
+TEST(Interrupt, one_that_a_handler_had_not_heard_when_it_was_removed_is_runs_own) {
+  testing::manual_clock clock;
+  bool handled = false;
+  const auto main = [&]() -> coroutine<> {
+    event_loop& loop = get_running_loop();
+    loop.add_signal_handler(SIGINT, [&] { handled = true; });
+    for (int i = 0; i < 50; ++i) {
+      clock.advance(1ms);
+      co_await sleep(0s);
+    }
+    ::raise(SIGINT);
+    co_await sleep(0s);  // it is seen, behind this task
+    loop.remove_signal_handler(SIGINT);
+    co_await loop.create_future();
+  };
+  EXPECT_EQ(thrown_by([&] { run(main, {.clock = clock}); }), "keyboard_interrupt");
+  EXPECT_FALSE(handled);
+}
+
+// It came when main was done: it is not lost, and neither is the clean-up.
+TEST(Interrupt, one_that_comes_with_the_last_step_of_main_still_ends_the_run) {
+  journal happened;
+  const auto left = [&]() -> coroutine<> {
+    std::string end = co_await ending(sleep(1h));
+    happened(std::move(end));
+  };
+  const auto main = [&]() -> coroutine<int> {
+    (void)create_task(left());
+    co_await sleep(0s);
+    ::raise(SIGINT);
+    co_return 5;
+  };
+  happened(thrown_by([&] { run(main); }));
+  EXPECT_EQ(happened.seen(), (lines{"cancelled_error", "keyboard_interrupt"}));
+  EXPECT_TRUE(has_default_action(SIGINT));
+}
+
+// While the tasks that are left are cancelled: they clean up to the end.
+TEST(Interrupt, one_that_comes_while_the_loop_is_closed_disturbs_no_clean_up) {
+  journal happened;
+  const auto left = [&]() -> coroutine<> {
+    std::string end = co_await ending(sleep(1h));
+    ::raise(SIGINT);
+    co_await sleep(1ms);
+    happened("cleaned up after " + end);
+  };
+  const auto main = [&](bool fails) -> coroutine<int> {
+    (void)create_task(left());
+    co_await sleep(0s);
+    if (fails) throw std::runtime_error("main");
+    co_return 5;
+  };
+  const std::string cleaned = "cleaned up after cancelled_error";
+  for (const bool fails : {false, true}) happened(thrown_by([&] { run(main(fails)); }));
+  EXPECT_EQ(happened.seen(), (lines{cleaned, "keyboard_interrupt", cleaned, "keyboard_interrupt"}));
+  EXPECT_TRUE(has_default_action(SIGINT));
+}
+
+TEST(InterruptDeathTest, the_second_one_ends_a_clean_up_that_takes_too_long) {
+  const auto left = []() -> coroutine<> {
+    (void)co_await ending(sleep(1h));
+    for (int i = 0; i < 2; ++i) {
+      ::raise(SIGINT);
+      co_await sleep(1ms);
+    }
+    co_await sleep(1h);
+  };
+  const auto main = [&]() -> coroutine<> {
+    (void)create_task(left());
+    co_await sleep(0s);
+  };
+  EXPECT_EXIT(run(main), ::testing::KilledBySignal(SIGINT), "");
+}
+
+TEST(InterruptDeathTest, a_runner_that_is_destroyed_does_not_swallow_it) {
+  const auto left = []() -> coroutine<> {
+    (void)co_await ending(sleep(1h));
+    ::raise(SIGINT);
+  };
+  const auto ends = [&] {
+    runner r;
+    r.run([&]() -> coroutine<> {
+      (void)create_task(left());
+      co_await sleep(0s);
+    });
+  };
+  EXPECT_EXIT(ends(), ::testing::KilledBySignal(SIGINT), "");
+}
+
+// ---- SIGTERM, when run() is asked for it
+
+TEST(Interrupt, sigterm_is_left_alone_unless_run_is_asked_for_it) {
+  bool default_action = false;
+  const auto main = [&]() -> coroutine<> {
+    default_action = has_default_action(SIGTERM);
+    co_return;
+  };
+  run(main);
+  EXPECT_TRUE(std::exchange(default_action, true));
+  run(main, {.sigterm = true});
+  EXPECT_FALSE(default_action);
+  EXPECT_TRUE(has_default_action(SIGTERM));
+}
+
+TEST(Interrupt, with_the_option_sigterm_cancels_main_as_ctrl_c_does) {
+  journal happened;
+  const auto main = [&]() -> coroutine<> {
+    ::raise(SIGTERM);
+    const std::string end = co_await ending(sleep(1h));
+    happened(end);
+    throw cancelled_error();
+  };
+  try {
+    run(main, {.sigterm = true});
+  } catch (const keyboard_interrupt& came) {
+    happened("signal " + std::to_string(came.signal()));
+  }
+  EXPECT_EQ(happened.seen(), (lines{"cancelled_error", "signal " + std::to_string(SIGTERM)}));
+  EXPECT_EQ(keyboard_interrupt().signal(), SIGINT);
+}
+
+TEST(Interrupt, sigterm_and_ctrl_c_are_counted_together) {
+  journal happened;
+  const auto main = [&]() -> coroutine<> {
+    ::raise(SIGTERM);
+    std::string first = co_await ending(sleep(1h));
+    happened(std::move(first));
+    ::raise(SIGINT);
+    std::string second = co_await ending(sleep(1h));  // ended when the loop is closed
+    happened(std::move(second));
+  };
+  happened(thrown_by([&] { run(main, {.sigterm = true}); }));
+  EXPECT_EQ(happened.seen(), (lines{"cancelled_error", "cancelled_error", "keyboard_interrupt"}));
+}
+
+TEST(InterruptDeathTest, uncaught_it_ends_the_program_with_the_status_of_its_signal) {
+  const auto by = [](int number) {
+    return [number]() noexcept {
+      run(
+          [number]() -> coroutine<> {
+            ::raise(number);
+            co_await sleep(1h);
+          },
+          {.sigterm = true});
+    };
+  };
+  EXPECT_EXIT(by(SIGINT)(), ::testing::ExitedWithCode(130), "^$");
+  EXPECT_EXIT(by(SIGTERM)(), ::testing::ExitedWithCode(143), "^$");
+}
+
 TEST(Interrupt, each_run_of_a_runner_counts_anew) {
   runner r;
   const auto main = []() -> coroutine<> {
@@ -252,6 +404,18 @@ TEST(SignalHandler, a_second_one_replaces_the_first) {
 
 template <class F>
 concept handles_a_signal = requires(event_loop& loop, F f) { loop.add_signal_handler(SIGUSR1, f); };
+
+// It was seen, and stood in the queue behind what replaced its handler.
+TEST(SignalHandler, one_that_replaces_another_hears_the_signal_that_the_other_had_not_heard_yet) {
+  auto loop = new_event_loop();
+  journal happened;
+  loop->add_signal_handler(SIGUSR1, [&] { happened("first"); });
+  ::raise(SIGUSR1);
+  loop->call_soon([&] { loop->add_signal_handler(SIGUSR1, [&] { happened("second"); }); });
+  loop->call_later(1ms, [&] { loop->stop(); });
+  loop->run_forever();
+  EXPECT_EQ(happened.seen(), lines{"second"});
+}
 
 // S37: it would never run.
 TEST(SignalHandler, a_coroutine_function_is_none) {

@@ -8,6 +8,7 @@
 #include <asyncio/async_generator.hpp>
 #include <asyncio/async_with.hpp>
 #include <asyncio/awaitable.hpp>
+#include <asyncio/channel.hpp>
 #include <asyncio/concurrent_future.hpp>
 #include <asyncio/context.hpp>
 #include <asyncio/coroutine.hpp>

@@ -21,6 +21,7 @@
 #include <asyncio/introspect.hpp>
 #include <asyncio/locks.hpp>
 #include <asyncio/log.hpp>
+#include <asyncio/loop_group.hpp>
 #include <asyncio/outcome.hpp>
 #include <asyncio/queue.hpp>
 #include <asyncio/run.hpp>

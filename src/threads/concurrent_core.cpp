@@ -52,6 +52,7 @@ concurrent_core* concurrent_core::make(std::size_t value_space, void (*destroy_v
 void concurrent_core::destroy() noexcept {
   shared& all = whole();
   if (state() == concurrent_state::finished && error_ == nullptr) destroy_value_(this);
+  if (error_ != nullptr && unretrieved_ != nullptr && !looked_at_.load(order::relaxed)) unretrieved_(error_);
   const std::size_t space = value_space_;
   std::destroy_at(&all);
   pool_free(reinterpret_cast<std::byte*>(&all) - space, space + sizeof(shared));
@@ -165,6 +166,7 @@ void concurrent_core::check_outcome() const {
 }
 
 const std::exception_ptr& concurrent_core::error() const {
+  looked_at_.store(true, order::relaxed);
   if (state() == concurrent_state::cancelled) throw cancelled_error();
   return error_;
 }

@@ -1,21 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "threads/detached.hpp"
 
-#include "threads/signals_blocked.hpp"
-
-#include <thread>
-
-#include <pthread.h>
+#include "threads/named_thread.hpp"
 
 namespace asyncio::threads {
 
 void run_detached(const char* name, void (*work)(void*) noexcept, void* context) {
-  const signals_blocked deaf;
-  std::thread thread([=] {
-    pthread_setname_np(pthread_self(), name);
-    work(context);
-  });
-  thread.detach();
+  start_thread(name, [=] { work(context); }).detach();
 }
 
 }  // namespace asyncio::threads

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "threads/worker_pool.hpp"
 
-#include "threads/signals_blocked.hpp"
+#include "threads/named_thread.hpp"
 
 #include "kernel/process.hpp"
 
@@ -9,8 +9,6 @@
 #include <stdexcept>
 #include <system_error>
 #include <utility>
-
-#include <pthread.h>
 
 namespace asyncio::threads {
 
@@ -57,8 +55,7 @@ struct worker_pool::shared {
 
 std::string worker_pool::shared::name_of_next() const {
   if (how == naming::all_alike) return name;
-  const std::string number = "_" + std::to_string(workers.size());
-  return name.substr(0, 15 - std::min<std::size_t>(number.size(), 15)) + number;
+  return numbered_name(name, workers.size());
 }
 
 // Under the lock. Those that are there will do it, later, when no further one can be started.
@@ -67,9 +64,7 @@ void worker_pool::shared::start_worker(const std::shared_ptr<shared>& self) {
     workers.reserve(workers.size() + 1);
     auto fresh = std::make_unique<worker>();
     fresh->name = name_of_next();
-    const signals_blocked deaf;
-    fresh->thread = std::thread([keep = self, me = fresh.get()] { keep->work(*me); });
-    pthread_setname_np(fresh->thread.native_handle(), fresh->name.c_str());
+    fresh->thread = start_thread(fresh->name, [keep = self, me = fresh.get()] { keep->work(*me); });
     workers.push_back(std::move(fresh));
     ++live;
   } catch (const std::system_error&) {

@@ -42,7 +42,7 @@ struct channel_waiter {
   channel_waiter* behind = nullptr;
   channel_item* item = nullptr;  ///< to be put, or got
   place where = place::idle;
-  bool refused = false;           ///< served by the channel's shutdown
+  bool refused = false;  ///< served by the channel's shutdown
   bool is_thread = false;
 };
 

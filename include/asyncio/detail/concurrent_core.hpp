@@ -74,6 +74,9 @@ class concurrent_core {
   /// A pending one, with one reference; in front of it `value_space` bytes for the value. Errors: std::bad_alloc.
   static concurrent_core* make(std::size_t value_space, void (*destroy_value)(concurrent_core*) noexcept,
                                bool stoppable);
+  /// An exception that nobody has looked at when the last reference goes is told to `tell`: of work that is often
+  /// submitted and forgotten.
+  void set_unretrieved(void (*tell)(const std::exception_ptr&) noexcept) noexcept { unretrieved_ = tell; }
   /// It will be completed by the loop of that number (inbox::number()): see wait().
   void set_home(std::uint64_t loop_number) noexcept { home_ = loop_number; }
 
@@ -116,11 +119,13 @@ class concurrent_core {
   stop_flag stop_;
   std::exception_ptr error_;
   void (*destroy_value_)(concurrent_core*) noexcept = nullptr;
+  void (*unretrieved_)(const std::exception_ptr&) noexcept = nullptr;
   std::uint64_t home_ = 0;
   std::uint32_t value_space_ = 0;
   atomic_cell<std::int32_t> refs_{1};
   atomic_cell<std::uint8_t> state_{0};
   atomic_cell<bool> taken_{false};
+  mutable atomic_cell<bool> looked_at_{false};
 
  private:
   struct shared;

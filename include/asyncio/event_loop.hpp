@@ -542,6 +542,7 @@ class event_loop : public detail::spawner<event_loop> {
   }
   template <class R, class F, class... A>
   future<R> offload(executor* pool, F&& f, A&&... args) {
+    check_thread("loop.run_in_executor()");
     future<R> outcome(*this);
     detail::send_offload(*this, pool, detail::make_offload<R>(std::forward<F>(f), std::forward<A>(args)...),
                          outcome.raw_core().get());

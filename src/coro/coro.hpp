@@ -157,6 +157,8 @@ void close_generators(event_loop& loop);
 
 /// Waits for the calls that its default executor runs, which it has no more afterwards; warns of those that it leaves.
 coroutine<> end_default_executor(event_loop& loop, std::optional<timedelta> timeout);
+/// What run() does with it at its end.
+void close_executor(event_loop& loop);
 
 /// Ends a loop's tasks: cancels all, runs the loop until they are done, reports what they throw.
 void cancel_all_tasks(event_loop& loop);

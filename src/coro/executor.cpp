@@ -153,6 +153,11 @@ coroutine<> end_default_executor(event_loop& loop, std::optional<timedelta> time
     threads.join();
 }
 
+void close_executor(event_loop& loop) {
+  constexpr timedelta longest_wait = std::chrono::seconds(300);  // as Python's
+  if (loop.state().executor != nullptr) loop.run_until_complete(loop.shutdown_default_executor(longest_wait));
+}
+
 }  // namespace coro
 
 }  // namespace asyncio

@@ -76,10 +76,6 @@ void interrupt_guard::end_run() {
 
 }  // namespace detail
 
-namespace {
-constexpr timedelta longest_wait_for_threads = std::chrono::seconds(300);  // as Python's
-}  // namespace
-
 namespace coro {
 
 bool may_stand_by(event_loop& loop, int number) {
@@ -176,8 +172,7 @@ void runner::close() {
     loop_->set_task_factory(nullptr);  // what comes now is the library's own
     coro::cancel_all_tasks(*loop_);
     coro::close_generators(*loop_);
-    if (loop_->state().executor != nullptr)
-      loop_->run_until_complete(loop_->shutdown_default_executor(longest_wait_for_threads));
+    coro::close_executor(*loop_);
     loop_->run_once(timedelta());  // what was scheduled before is still called
     interrupt = guard.end();
     loop_->close();

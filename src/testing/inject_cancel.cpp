@@ -52,6 +52,8 @@ class cancelled_run final : public watching_clock, public loop::arranger {
       cancel();
     }
     while (!main_.done()) loop->run_once();
+    coro::cancel_all_tasks(*loop);
+    coro::close_executor(*loop);
     loop->close();
     const std::exception_ptr error = main_.cancelled() ? nullptr : main_.exception();
     main_ = any_task();

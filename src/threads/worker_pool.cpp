@@ -5,6 +5,8 @@
 
 #include "kernel/process.hpp"
 
+#include <asyncio/detail/inbox.hpp>
+
 #include <algorithm>
 #include <stdexcept>
 #include <system_error>
@@ -107,6 +109,7 @@ void worker_pool::shared::work(worker& me) noexcept {
 
 worker_pool::worker_pool(std::string_view name, std::size_t most_threads, naming how) {
   if (most_threads == 0) throw std::invalid_argument("a pool needs at least one thread");
+  detail::inbox::watch_forks();
   shared_ = std::make_shared<shared>(name, most_threads, how);
 }
 

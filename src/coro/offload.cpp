@@ -89,24 +89,26 @@ void arrive(op* self) noexcept {
   me->clear(me);
 }
 
-void revoke(offload& call) noexcept {
-  if (begin(call, offload::revoked))
+// Destructors and stop callbacks are the user's code.
+void let_go(offload& call) noexcept {
+  if (call.stage.load(order::acquire) == offload::revoked)
     call.clear(&call);
   else
     call.stop.request();
 }
 
-// The future was cancelled. What comes of it may be the user's code (destructors, stop callbacks): a turn later.
+// The future was cancelled: no thread begins the call any more. What runs user's code comes a turn later.
 void refuse_soon(waiter* self, future_core* future) noexcept {
   auto* me = static_cast<offload*>(self);
   loop_core* loop = future->home->loop();
   if (loop == nullptr) return;
+  begin(*me, offload::revoked);
   me->uses.fetch_add(1, order::relaxed);
   me->refusal.owner = me;
   me->refusal.done = [](op* part) noexcept {
     offload* owner = static_cast<offload::part*>(part)->owner;
     const offload_use done(owner);
-    revoke(*owner);
+    let_go(*owner);
   };
   loop->post(&me->refusal);
 }
@@ -116,7 +118,8 @@ void leave(close_hook* self) noexcept {
   auto* me = static_cast<offload*>(self);
   if (me->waiter::linked()) me->to->remove_waiter(me);
   me->returned = {};
-  revoke(*me);
+  begin(*me, offload::revoked);
+  let_go(*me);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <asyncio/detail/inbox.hpp>
 
 #include <algorithm>
+#include <cstdint>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -27,8 +28,8 @@ struct worker_pool::shared {
   struct worker {
     std::thread thread;
     std::string name;
-    const detail::job* running = nullptr;
-    const char* type_name = nullptr;
+    enum stage_t : std::uint8_t { at_rest, executes, finishes } stage = at_rest;
+    const char* type_name = nullptr;  // of the job that it executes
     std::source_location where;
   };
 
@@ -88,17 +89,18 @@ void worker_pool::shared::work(worker& me) noexcept {
     if (waiting.empty()) break;
     detail::job* next = waiting.front();
     waiting.pop_front();
-    me.running = next;
+    me.stage = worker::executes;
     me.type_name = next->type_name;
     me.where = next->where;
     hold.unlock();
     next->execute(next);
     hold.lock();
-    me.running = nullptr;
+    me.stage = worker::finishes;
     ++idle;
     hold.unlock();
     next->finish(next);
     hold.lock();
+    me.stage = worker::at_rest;
   }
   if (--live != 0) return;
   ended.notify_all();
@@ -192,14 +194,15 @@ void worker_pool::abandon() noexcept {
 
 bool worker_pool::busy() const {
   const std::scoped_lock hold(shared_->mutex);
-  return !shared_->waiting.empty() || shared_->idle < shared_->live;
+  const auto works = [](const auto& w) { return w->stage != shared::worker::at_rest; };
+  return !shared_->waiting.empty() || std::ranges::any_of(shared_->workers, works);
 }
 
 std::vector<worker_pool::running_job> worker_pool::running() const {
   const std::scoped_lock hold(shared_->mutex);
   std::vector<running_job> found;
   for (const auto& w : shared_->workers)
-    if (w->running != nullptr) found.push_back({w->name, w->type_name, w->where});
+    if (w->stage == shared::worker::executes) found.push_back({w->name, w->type_name, w->where});
   return found;
 }
 

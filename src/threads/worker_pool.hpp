@@ -57,7 +57,7 @@ class worker_pool {
   /// What runs at this moment.
   std::vector<running_job> running() const;
   std::size_t most_threads() const noexcept;
-  /// Does a job run, or wait for its turn?
+  /// Does a job wait for its turn, or run, or hand on what has come of it?
   bool busy() const;
   std::size_t thread_count() const;
   std::size_t waiting_jobs() const;

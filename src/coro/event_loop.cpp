@@ -182,15 +182,17 @@ timer_handle event_loop::schedule_at(time_point when, detail::callback_node* nod
   return timer_handle(node);
 }
 
+// Straight into the ready queue only in a turn of the loop. A loop that does not run may be taken over by another thread at
+// this moment, from the one that made it and calls this: its inbox is the safe way.
 callback_handle event_loop::schedule_threadsafe(detail::callback_node* node) {
   node->home = &impl_->loop->box();
   node->variables = detail::values_for_later();
   node->shared = true;
   node->refs = 2;
-  const bool here = node->home->owned_here();
-  if (here && !impl_->loop->closing()) {
+  const bool closing_here = impl_->closed && node->home->owned_here();
+  if (!closing_here && detail::here.loop == impl_->loop.get()) {
     impl_->loop->post(node);
-  } else if (here || !node->home->post(node)) {
+  } else if (closing_here || !node->home->post(node)) {
     node->drop(node);
     node->free(node);
     throw std::runtime_error("loop.call_soon_threadsafe(): the event loop is closed");

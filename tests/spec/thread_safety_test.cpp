@@ -69,6 +69,19 @@ TEST(CallSoonThreadsafe, what_one_thread_posts_runs_in_its_order) {
   }
 }
 
+// S26: the thread that made the loop calls it while another one takes it over.
+TEST(CallSoonThreadsafe, may_be_called_by_the_thread_that_made_the_loop_while_another_begins_to_run_it) {
+  for (int i = 0; i < 200; ++i) {
+    auto loop = new_event_loop();
+    bool called = false;
+    std::thread runner([&] { loop->run_forever(); });
+    loop->call_soon_threadsafe([&] { called = true; });
+    loop->call_soon_threadsafe([&] { loop->stop(); });
+    runner.join();
+    EXPECT_TRUE(called);
+  }
+}
+
 // S26: each post finds the loop asleep or about to fall asleep; none is slept over.
 TEST(CallSoonThreadsafe, no_post_is_slept_over) {
   auto loop = new_event_loop();

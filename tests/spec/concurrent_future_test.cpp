@@ -401,8 +401,8 @@ TEST(RunCoroutineThreadsafe, throws_what_the_coroutine_threw) {
 
 // S34
 TEST(RunCoroutineThreadsafe, an_expiry_of_result_does_not_cancel_the_task) {
-  loop_thread other;
   std::atomic<bool> begun{false}, cancelled{false};
+  loop_thread other;
   const concurrent_future<> f = run_coroutine_threadsafe(wait_for_ever(begun, cancelled), other.loop());
   EXPECT_EQ(thrown_by([&] { f.result(1ms); }), "timeout_error");
   while (!begun) std::this_thread::yield();
@@ -413,8 +413,8 @@ TEST(RunCoroutineThreadsafe, an_expiry_of_result_does_not_cancel_the_task) {
 
 // S34
 TEST(RunCoroutineThreadsafe, cancelling_the_future_cancels_the_task) {
-  loop_thread other;
   std::atomic<bool> begun{false}, cancelled{false};
+  loop_thread other;
   const concurrent_future<> f = run_coroutine_threadsafe(wait_for_ever(begun, cancelled), other.loop());
   while (!begun) std::this_thread::yield();
   EXPECT_TRUE(f.cancel());

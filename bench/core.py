@@ -6,11 +6,10 @@ Every figure is the smallest of its repetitions, in nanoseconds of processor tim
 time). The libraries take turns in each repetition, so that a busy moment of the machine meets all of them.
 """
 import asyncio
-import json
-import subprocess
-import sys
 import threading
 import time
+
+import table
 
 MEASURES = ["spawn+await", "direct await", "switch", "set+cancel timer", "sleep, 10k at once", "wake from a thread"]
 
@@ -77,37 +76,4 @@ def cpython():
     return figures
 
 
-def programs(folder):
-    text = subprocess.run([f"{folder}/bench_core", "--benchmark_format=json", "--benchmark_min_time=0.2"], check=True,
-                          capture_output=True, text=True).stdout
-    figures = {}
-    for row in json.loads(text)["benchmarks"]:
-        measure, library = row["name"].removesuffix("/real_time").rsplit("/", 1)
-        real = row["name"].endswith("/real_time")
-        nanoseconds = row["real_time" if real else "cpu_time"]
-        if "items_per_second" in row:
-            nanoseconds = 1e9 / row["items_per_second"]
-        figures.setdefault(library, {})[measure] = nanoseconds
-    return figures
-
-
-def smallest(best, figures):
-    for measure, value in figures.items():
-        best[measure] = min(value, best.get(measure, value))
-
-
-def main():
-    folder = sys.argv[1]
-    repetitions = int(sys.argv[2]) if len(sys.argv) > 2 else 3
-    best = {"asyncio-cpp": {}, "asio": {}, "CPython": {}}
-    for _ in range(repetitions):
-        for library, figures in programs(folder).items():
-            smallest(best[library], figures)
-        smallest(best["CPython"], cpython())
-    print(f"{'ns per operation':20} {'asyncio-cpp':>12} {'asio':>12} {'CPython':>12} {'asio / ours':>12} {'CPython / ours':>15}")
-    for measure in MEASURES:
-        ours, asio, python = (best[library][measure] for library in ("asyncio-cpp", "asio", "CPython"))
-        print(f"{measure:20} {ours:12.1f} {asio:12.1f} {python:12.1f} {asio / ours:12.1f} {python / ours:15.1f}")
-
-
-main()
+table.main("bench_core", MEASURES, ["asyncio-cpp", "asio", "CPython"], cpython)

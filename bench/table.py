@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: BSL-1.0
+"""What the tables of benchmarks have in common: libraries in turns, the smallest figure of each, one line a measure."""
+import json
+import subprocess
+import sys
+
+
+def program(folder, name):
+    """{library: {measure: nanoseconds}} of one run of a benchmark program whose rows are called MEASURE/LIBRARY."""
+    text = subprocess.run([f"{folder}/{name}", "--benchmark_format=json", "--benchmark_min_time=0.2"], check=True,
+                          capture_output=True, text=True).stdout
+    figures = {}
+    for row in json.loads(text)["benchmarks"]:
+        measure, library = row["name"].removesuffix("/real_time").rsplit("/", 1)
+        real = row["name"].endswith("/real_time")
+        nanoseconds = row["real_time" if real else "cpu_time"]
+        if "items_per_second" in row:
+            nanoseconds = 1e9 / row["items_per_second"]
+        figures.setdefault(library, {})[measure] = nanoseconds
+    return figures
+
+
+def main(name, measures, libraries, cpython):
+    """Runs program `name` of the folder of the command line and cpython() in turns; prints one table. Ours come first in
+    `libraries`; one that was not built, or lacks a measure, has a dash there."""
+    folder = sys.argv[1]
+    repetitions = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+    best = {library: {} for library in libraries}
+    for _ in range(repetitions):
+        runs = program(folder, name)
+        runs["CPython"] = cpython()
+        for library, figures in runs.items():
+            for measure, value in figures.items():
+                best[library][measure] = min(value, best[library].get(measure, value))
+    ours, *others = libraries
+    width = max(map(len, measures))
+    columns = libraries + [f"{library} / ours" for library in others]
+    print(f"{'ns per operation':{width}} " + " ".join(f"{column:>15}" for column in columns))
+    for measure in measures:
+        own = best[ours][measure]
+        cells = [best[library].get(measure) for library in libraries]
+        cells += [None if value is None else value / own for value in cells[1:]]
+        print(f"{measure:{width}} " + " ".join(f"{'-' if value is None else f'{value:.1f}':>15}" for value in cells))

@@ -24,7 +24,7 @@ struct event_loop::impl {
   task_factory factory;
   detail::generator_link* generators = nullptr;  // that have begun and not ended; circular, the oldest first
   std::chrono::nanoseconds slow_limit = std::chrono::milliseconds(100);
-  std::unique_ptr<thread_pool_executor> executor;  // the default one, once it was needed
+  std::shared_ptr<thread_pool_executor> executor;  // the default one, once it was needed
   bool executor_ended = false;
   std::exception_ptr escaping;  // thrown by run_forever() instead of returning
   backend_kind backend = backend_kind::epoll;

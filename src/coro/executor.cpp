@@ -4,6 +4,7 @@
 #include "coro/executor_access.hpp"
 
 #include "base/log.hpp"
+#include "coro/chain.hpp"
 #include "coro/event_loop_impl.hpp"
 
 #include <asyncio/timeout.hpp>
@@ -76,7 +77,7 @@ void executor_access::abandon(thread_pool_executor& pool) noexcept {
 executor& executor_access::default_of(event_loop& loop) {
   event_loop::impl& state = loop.state();
   if (state.executor_ended) throw std::runtime_error("run_in_executor(): the default executor was shut down");
-  if (state.executor == nullptr) state.executor = std::make_unique<thread_pool_executor>(0, "asyncio");
+  if (state.executor == nullptr) state.executor = std::make_shared<thread_pool_executor>(0, "asyncio");
   return *state.executor;
 }
 
@@ -89,7 +90,8 @@ concurrent_future<> executor_access::ended(thread_pool_executor& pool) {
     const std::unique_ptr<concurrent_promise<>> mine(static_cast<concurrent_promise<>*>(context));
     mine->set_result();
   };
-  threads_of(pool).when_ended(tell, promise.release());
+  threads_of(pool).when_ended(tell, promise.get());
+  static_cast<void>(promise.release());  // it belongs to tell() now, which may have been called
   return future;
 }
 
@@ -97,7 +99,7 @@ std::string running_calls(thread_pool_executor& pool) {
   std::string text;
   for (const auto& call : executor_access::threads_of(pool).running()) {
     text += "\n  thread '" + call.thread + "' runs " + coro::type_name(call.type_name);
-    if (call.where.line() != 0)
+    if (call.where.line() != 0 && !coro::is_internal(call.where))
       text += " for " + coro::function_name(call.where) + " (" + coro::place(call.where) + ")";
   }
   return text;
@@ -108,38 +110,24 @@ std::string running_calls(thread_pool_executor& pool) {
 void event_loop::set_default_executor(std::unique_ptr<thread_pool_executor> pool) {
   check_thread("loop.set_default_executor()");
   if (pool == nullptr) throw std::invalid_argument("set_default_executor(nullptr)");
-  std::swap(impl_->executor, pool);
-  if (pool != nullptr) detail::executor_access::abandon(*pool);
+  if (impl_->executor != nullptr) detail::executor_access::abandon(*impl_->executor);
+  impl_->executor = std::move(pool);
 }
 
 coroutine<> event_loop::shutdown_default_executor(std::optional<timedelta> timeout) {
   check_thread("loop.shutdown_default_executor()");
-  impl_->executor_ended = true;
   return coro::end_default_executor(*this, timeout);
 }
 
 namespace coro {
 
-namespace {
-
-class let_go {
- public:
-  explicit let_go(thread_pool_executor& pool) noexcept : pool_(pool) {}
-  let_go(const let_go&) = delete;
-  let_go& operator=(const let_go&) = delete;
-  ~let_go() { detail::executor_access::abandon(pool_); }
-
- private:
-  thread_pool_executor& pool_;
-};
-
-}  // namespace
-
+// A wait that is cancelled leaves the pool where it is, closed: run() waits anew at its end.
 // NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): the loop that runs it
 coroutine<> end_default_executor(event_loop& loop, std::optional<timedelta> timeout) {
-  const std::unique_ptr<thread_pool_executor> pool = std::exchange(loop.state().executor, nullptr);
+  event_loop::impl& state = loop.state();
+  state.executor_ended = true;
+  const std::shared_ptr<thread_pool_executor> pool = state.executor;
   if (pool == nullptr) co_return;
-  const let_go in_the_end(*pool);
   threads::worker_pool& threads = detail::executor_access::threads_of(*pool);
   threads.close(false);
   if (threads.busy()) {
@@ -147,11 +135,15 @@ coroutine<> end_default_executor(event_loop& loop, std::optional<timedelta> time
     co_await wait({.timeout = timeout}, ended);
   }
   // A clock that jumps may be at the deadline while the last thread is about to come to its end.
-  if (threads.waiting_jobs() > 0 || !threads.running().empty())
+  const bool in_time = threads.waiting_jobs() == 0 && threads.running().empty();
+  if (!in_time)
     base::log(log_level::warning, "the default executor did not end in time; what it still does is left alone:" +
                                       detail::running_calls(*pool));
-  else
+  if (in_time)
     threads.join();
+  else
+    detail::executor_access::abandon(*pool);
+  if (state.executor == pool) state.executor = nullptr;
 }
 
 void close_executor(event_loop& loop) {

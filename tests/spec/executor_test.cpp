@@ -38,6 +38,10 @@ class gate {
     changed_.notify_all();
     changed_.wait(hold, [this] { return open_; });
   }
+  int visitors() {
+    const std::scoped_lock hold(mutex_);
+    return visitors_;
+  }
   void wait_for(int visitors) {
     std::unique_lock hold(mutex_);
     changed_.wait(hold, [&] { return visitors_ >= visitors; });
@@ -284,6 +288,14 @@ TEST(ThreadPool, whose_async_with_is_cancelled_cancels_what_waits_and_ends_when_
     door.open();
     EXPECT_EQ(co_await ending(scope), "cancelled_error");
     EXPECT_TRUE(running->done());
+  });
+}
+
+TEST(ThreadPool, in_async_with_can_be_cancelled_at_every_place) {
+  testing::inject_cancel([]() -> coroutine<> {
+    thread_pool_executor pool(1);
+    const int answer = co_await async_with(pool, [&] { return pool.submit(square, 3); });
+    EXPECT_EQ(answer, 9);
   });
 }
 
@@ -567,6 +579,21 @@ TEST(DefaultExecutor, its_shutdown_waits_no_longer_than_it_was_told_and_names_wh
   EXPECT_TRUE(ended);
 }
 
+TEST(DefaultExecutor, names_the_line_that_awaits_a_thread_that_is_stuck) {
+  log_watch log;
+  gate door;
+  asyncio::run([&]() -> coroutine<> {
+    const task<> waits = create_task([&]() -> coroutine<> { co_await to_thread([&] { door.pass(); }); });
+    while (door.visitors() == 0) co_await sleep(0s);
+    co_await get_running_loop().shutdown_default_executor(1ms);
+    const lines said = log.taken();
+    EXPECT_EQ(said.size(), 1u);
+    EXPECT_TRUE(contains(said.at(0), "executor_test.cpp:" + std::to_string(__LINE__ - 5))) << said.at(0);
+    door.open();
+    co_await waits;
+  });
+}
+
 // S32
 TEST(DefaultExecutor, is_refused_after_its_shutdown) {
   testing::run([]() -> coroutine<> {
@@ -600,6 +627,15 @@ TEST(DefaultExecutor, may_be_another_pool_of_threads) {
     door.open();
     co_await before;
     EXPECT_TRUE(ended);
+  });
+}
+
+TEST(DefaultExecutor, its_shutdown_can_be_cancelled_at_every_place) {
+  testing::inject_cancel([]() -> coroutine<> {
+    event_loop& loop = get_running_loop();
+    const future<int> f = loop.run_in_executor(nullptr, square, 3);
+    co_await loop.shutdown_default_executor();
+    EXPECT_EQ(co_await f, 9);
   });
 }
 

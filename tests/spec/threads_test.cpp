@@ -151,6 +151,19 @@ TEST(ToThread, can_be_cancelled_at_every_place) {
   });
 }
 
+TEST(ToThread, is_seen_under_its_name) {
+  testing::run([]() -> coroutine<> {
+    std::atomic<bool> go{false};
+    const task<> waits = create_task(to_thread([&] {
+      while (!go) std::this_thread::yield();
+    }));
+    co_await sleep(0s);
+    EXPECT_TRUE(contains(to_string(waits), "asyncio::to_thread")) << to_string(waits);
+    go = true;
+    co_await waits;
+  });
+}
+
 // ---- the limiter
 
 TEST(CapacityLimiter, lets_so_many_calls_into_threads_at_once) {

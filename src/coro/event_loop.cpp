@@ -161,6 +161,8 @@ callback_handle event_loop::schedule(detail::callback_node* node) {
   node->variables = detail::values_for_later();
   node->home->add_user(detail::user_kind::callback);
   node->refs = 2;
+  if (detail::here.loop != impl_->loop.get()) [[unlikely]]
+    impl_->loop->take_mail();  // of call_soon_threadsafe(), called before this
   impl_->loop->post(node);
   return callback_handle(node);
 }
@@ -183,7 +185,7 @@ timer_handle event_loop::schedule_at(time_point when, detail::callback_node* nod
 }
 
 // Straight into the ready queue only in a turn of the loop. A loop that does not run may be taken over by another thread at
-// this moment, from the one that made it and calls this: its inbox is the safe way.
+// this moment, from the one that made it and calls this: its inbox is the safe way. The next call_soon() keeps the order.
 callback_handle event_loop::schedule_threadsafe(detail::callback_node* node) {
   node->home = &impl_->loop->box();
   node->variables = detail::values_for_later();

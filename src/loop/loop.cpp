@@ -183,7 +183,7 @@ void loop::finish_turn() noexcept {
 
 void loop::look_around(std::optional<std::chrono::nanoseconds> most) {
   attention_ = stopping_;
-  if (inbox_->has_mail()) inbox_->drain(ready_);
+  take_mail();
   if (ready_.empty() && !timers_.any_due(seen_now_))
     poll(stopping_ ? std::chrono::nanoseconds(0) : most);
   else if (turns_to_look_ <= 1)
@@ -223,7 +223,7 @@ void loop::poll(std::optional<std::chrono::nanoseconds> most) {
   else
     wait(before, most);
   look_at_signals();
-  if (inbox_->has_mail()) inbox_->drain(ready_);
+  take_mail();
   seen_now_ = looked_at_ = clock_->now();
   turns_to_look_ = look_every_;
   turns_since_poll_ = 0;

@@ -66,6 +66,10 @@ class loop final : public detail::loop_core {
     attention_ = true;
   }
 
+  /// Puts what came by the inbox behind what is ready.
+  void take_mail() noexcept {
+    if (inbox_->has_mail()) inbox_->drain(ready_);
+  }
   /// Takes back what was posted. Linear.
   void unpost(op* node) noexcept;
   bool has_ready() const noexcept { return !ready_.empty(); }

@@ -207,7 +207,10 @@ struct handed_over final : concurrent_callback, op, waiter {
     to = {};
   }
   void finish() noexcept {
-    if (task->error != nullptr) return concurrent_core::finish_error(std::move(to), task->error);
+    if (task->error != nullptr) {
+      std::exception_ptr error = task->only_reference() ? std::move(task->error) : task->error;
+      return concurrent_core::finish_error(std::move(to), std::move(error));
+    }
     try {
       give(*task, *to.get());
     } catch (...) {

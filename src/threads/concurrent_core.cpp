@@ -50,9 +50,15 @@ concurrent_core* concurrent_core::make(std::size_t value_space, void (*destroy_v
 }
 
 void concurrent_core::destroy() noexcept {
-  shared& all = whole();
-  if (state() == concurrent_state::finished && error_ == nullptr) destroy_value_(this);
+  if (std::exchange(has_value_, false)) destroy_value_(this);
   if (error_ != nullptr && unretrieved_ != nullptr && !looked_at_.load(order::relaxed)) unretrieved_(error_);
+  error_ = nullptr;
+  release_block();
+}
+
+void concurrent_core::release_block() noexcept {
+  if (blocks_.fetch_sub(1, order::acq_rel) != 1) return;
+  shared& all = whole();
   const std::size_t space = value_space_;
   std::destroy_at(&all);
   pool_free(reinterpret_cast<std::byte*>(&all) - space, space + sizeof(shared));
@@ -65,6 +71,7 @@ bool concurrent_core::start() noexcept {
 
 void concurrent_core::finish_value(concurrent_ref producer) noexcept {
   concurrent_core* core = producer.get();
+  core->has_value_ = true;
   core->publish(concurrent_state::finished, std::move(producer));
 }
 
@@ -75,25 +82,29 @@ void concurrent_core::finish_error(concurrent_ref producer, std::exception_ptr e
 }
 
 // Interleavings. cancel() against start(): one exchange. cancel() or finish against add_callback(): under the lock the
-// node is either in the list that is taken here, or its adder sees the new state and calls it. finish against the last
-// handle's end: every node has a reference of its own before the producer's is dropped, and nothing of the object is
-// touched after that.
+// node is either in the list that is taken here, or its adder sees the new state and calls it. finish against the end of
+// the handles: every node has a reference of its own before the producer's is dropped; the producer's goes before the state
+// is seen to change, so that nobody who looks at the outcome leaves it to this thread to destroy. (An exception that was
+// thrown to another thread must not die here: its count is kept inside the standard library, where ThreadSanitizer does
+// not see it.)
 void concurrent_core::publish(concurrent_state outcome, concurrent_ref producer) noexcept {
   shared& all = whole();
   concurrent_callback* list = nullptr;
+  blocks_.fetch_add(1, order::relaxed);
   {
     const std::scoped_lock hold(all.mutex);
-    state_.store(static_cast<std::uint8_t>(outcome), order::release);
     list = std::exchange(all.first, nullptr);
     for (const concurrent_callback* at = list; at != nullptr; at = at->next) retain();
+    producer = {};
+    state_.store(static_cast<std::uint8_t>(outcome), order::release);
     all.changed.notify_all();
   }
-  producer = {};
   while (list != nullptr) {
     concurrent_callback* next = list->next;
     list->call(list, concurrent_ref::adopt(this));
     list = next;
   }
+  release_block();
 }
 
 bool concurrent_core::cancel() noexcept {

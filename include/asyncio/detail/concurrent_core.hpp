@@ -62,8 +62,9 @@ enum class concurrent_state : std::uint8_t { pending, running, finished, cancell
 /// or the error before the state says `finished`, so neither is ever locked. Every producer comes to an end: one that is
 /// destroyed before it has given an outcome gives std::runtime_error (concurrent_promise).
 ///
-/// Where things die. finish_…() takes over the producer's reference, and drops it before anybody is told: a loop that
-/// waits for the value, and whose reference is the only other one, destroys it in its own thread.
+/// Where things die. finish_…() takes over the producer's reference, and drops it before anybody can see the outcome: value
+/// and error die with the last reference of those who may look at them, in their thread, and with the producer's only if
+/// there are none. Its use of the rest of the object is counted by itself (`blocks_`).
 ///
 /// Thread: any, of everything.
 class concurrent_core {
@@ -123,8 +124,10 @@ class concurrent_core {
   std::uint64_t home_ = 0;
   std::uint32_t value_space_ = 0;
   atomic_cell<std::int32_t> refs_{1};
+  atomic_cell<std::int32_t> blocks_{1};  // all references together, and one for each publish() under way
   atomic_cell<std::uint8_t> state_{0};
   atomic_cell<bool> taken_{false};
+  bool has_value_ = false;
   mutable atomic_cell<bool> looked_at_{false};
 
  private:
@@ -132,6 +135,7 @@ class concurrent_core {
   shared& whole() const noexcept;
   void publish(concurrent_state outcome, concurrent_ref producer) noexcept;
   void destroy() noexcept;
+  void release_block() noexcept;
 };
 
 inline concurrent_ref::concurrent_ref(const concurrent_ref& other) noexcept : core_(other.core_) {

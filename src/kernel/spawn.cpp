@@ -213,8 +213,8 @@ child_state reap(pid_t pid, int pidfd) noexcept {
   int result = -EINTR;
   while (result == -EINTR) {
     about.si_pid = 0;  // stays 0 while it runs
-    result = pidfd >= 0 ? sys::waitid(P_PIDFD, static_cast<id_t>(pidfd), &about, WEXITED | WNOHANG)
-                        : sys::waitid(P_PID, static_cast<id_t>(pid), &about, WEXITED | WNOHANG);
+    result = pidfd >= 0 ? sys::waitid(P_PIDFD, static_cast<id_t>(pidfd), &about, WEXITED | WNOHANG) : -EINVAL;
+    if (result == -EINVAL) result = sys::waitid(P_PID, static_cast<id_t>(pid), &about, WEXITED | WNOHANG);
   }
   if (result < 0) return {true, true, 255};
   if (about.si_pid == 0) return {};

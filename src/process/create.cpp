@@ -7,6 +7,7 @@
 #include "streams/wait_line.hpp"
 
 #include <algorithm>
+#include <array>
 #include <stdexcept>
 
 namespace asyncio {
@@ -78,7 +79,8 @@ void check(const request& r) {
 /// The standard descriptors of a child, as they are made: its ends, and ours of the pipes.
 class wiring {
  public:
-  explicit wiring(std::vector<kernel::mapped_descriptor>& map) : map_(map) {}
+  explicit wiring(std::vector<kernel::mapped_descriptor>& map)
+      : map_(map), has_own_{kernel::is_open(0), kernel::is_open(1), kernel::is_open(2)} {}
 
   unique_fd connect_input(stdio in) { return connect(0, in); }
   unique_fd connect_output(stdio out) { return connect(1, out); }
@@ -101,7 +103,7 @@ class wiring {
       give(number, unique_fd(checked(kernel::sys::open("/dev/null", O_RDWR | O_CLOEXEC), "cannot open /dev/null")));
     } else if (s != subprocess::inherit) {
       map_.push_back({s.value(), number});
-    } else if (kernel::is_open(number)) {
+    } else if (has_own_[static_cast<std::size_t>(number)]) {
       map_.push_back({number, number});
     }
     return {};
@@ -127,6 +129,7 @@ class wiring {
   }
 
   std::vector<kernel::mapped_descriptor>& map_;
+  const std::array<bool, 3> has_own_;  // before any of our pipes could take such a number
   std::vector<unique_fd> theirs_;
 };
 

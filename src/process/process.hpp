@@ -3,6 +3,7 @@
 // May include: what stands in its row of ARCHITECTURE.md.      Included by: nobody.
 // Thread: the loop's, checked by every public call.
 // Owns: this end of the pipes. A child is io's, and reaped by it when nobody here is left.
+// Its namespace is `processes`, since `process` is the class.
 // Laws: a child is started in one step, between two awaits, so that no cancellation comes in between.
 #pragma once
 #include "io/channel.hpp"

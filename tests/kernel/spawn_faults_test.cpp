@@ -45,6 +45,16 @@ TEST(SpawnFaults, tell_that_the_folder_may_not_be_entered_and_close_it) {
   EXPECT_EQ(test::open_descriptors(), before);
 }
 
+TEST(SpawnFaults, reap_by_pid_where_pidfds_can_only_be_polled) {  // Linux 5.3
+  const spawned made = asyncio::kernel::spawn(child({"exit", "4"}));
+  ASSERT_EQ(made.error, 0);
+  sys_faults faults;
+  asyncio::kernel::await_exit(made.pid);
+  faults.fail<&sys::table::waitid>(EINVAL);
+  EXPECT_EQ(asyncio::kernel::reap(made.pid, 0).code, 4);
+  EXPECT_EQ(faults.count<&sys::table::waitid>(), 2);
+}
+
 TEST(SpawnFaults, repeat_an_interrupted_wait) {  // F1
   const spawned made = asyncio::kernel::spawn(child({"exit", "4"}));
   ASSERT_EQ(made.error, 0);

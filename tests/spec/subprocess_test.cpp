@@ -182,6 +182,25 @@ TEST_P(SubprocessTalk, a_child_has_its_three_descriptors_and_those_that_are_pass
   });
 }
 
+// A program that has closed its own standard descriptors: pipes get their numbers.
+TEST_P(SubprocessTalk, a_child_inherits_no_standard_descriptor_that_is_not_there) {
+  run_clean([]() -> coroutine<> {
+    const int kept = ::fcntl(2, F_DUPFD_CLOEXEC, 10);
+    const int kept_input = ::fcntl(0, F_DUPFD_CLOEXEC, 10);
+    ::close(2);
+    ::close(0);
+    std::string text = co_await output_of(child("descriptors"), {.out = subprocess::pipe});
+    std::string both = co_await output_of(
+        child("copy-twice"), {.in = subprocess::pipe, .out = subprocess::pipe, .err = subprocess::to_stdout});
+    ::dup2(kept, 2);
+    ::dup2(kept_input, 0);
+    ::close(kept);
+    ::close(kept_input);
+    EXPECT_TRUE(text.starts_with("1 ") && std::ranges::count(text, '\n') == 1) << text;
+    EXPECT_EQ(both, "");
+  });
+}
+
 TEST_P(SubprocessTalk, standard_streams_go_where_they_are_told) {
   run_clean([]() -> coroutine<> {
     process joined = co_await create_subprocess_exec(command("sh", "-c", "echo out; echo err >&2"),

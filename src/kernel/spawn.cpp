@@ -128,8 +128,10 @@ std::vector<std::string> candidates(const spawn_request& request) {
   std::string_view path = search_path(request);
   for (;;) {
     const std::size_t end = path.find(':');
-    std::string folder(path.substr(0, end));
-    all.push_back(folder.empty() ? "./" + program : folder + '/' + program);
+    std::string& file = all.emplace_back(path.substr(0, end));
+    if (file.empty()) file = ".";
+    file += '/';
+    file += program;
     if (end == std::string_view::npos) return all;
     path.remove_prefix(end + 1);
   }

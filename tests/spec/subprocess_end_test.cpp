@@ -386,28 +386,6 @@ TEST_P(SubprocessEnd, async_with_kills_when_its_wait_is_cancelled) {
   });
 }
 
-// R22, F24
-TEST_P(SubprocessEnd, a_thousand_children_leave_no_zombie_and_no_descriptor) {
-  run_clean([]() -> coroutine<> {
-    const int count = sanitized ? 300 : 1000;
-    semaphore room(16);
-    int ended = 0;
-    auto one = [&]() -> coroutine<> {
-      co_await async_with(room, [&]() -> coroutine<> {
-        process p = co_await create_subprocess_exec(command("/bin/true"), piped_output);
-        auto [out, err] = co_await p.communicate();
-        EXPECT_EQ(p.returncode(), 0);
-        ++ended;
-      });
-    };
-    co_await async_with(task_group{}, [&](task_group& group) {
-      for (int i = 0; i < count; ++i) group.create_task(one());
-    });
-    EXPECT_EQ(ended, count);
-    EXPECT_TRUE(has_no_children());
-  });
-}
-
 // S43, S46
 TEST_P(SubprocessEnd, sigint_ends_run_with_its_cleanup_while_children_run) {
   const std::size_t before = test::open_descriptors();

@@ -75,8 +75,9 @@ class stream_reader {
   /// What set_exception() was given, or what broke the connection; null when nothing did.
   std::exception_ptr exception() const;
 
-  /// The library's own: takes over a reference.
+  /// The library's own: takes over a reference; the core, null when it was moved away.
   static stream_reader from_core(streams::stream_core* core) noexcept { return stream_reader(owned{core}); }
+  streams::stream_core* raw_core() const noexcept { return core_; }
 
  private:
   struct owned {

@@ -71,10 +71,15 @@ coroutine<> feed(process_ref core, std::string input) {
 
 using output_of = std::optional<stream_reader> processes::process_core::*;
 
-coroutine<std::string> read_to_end(process_ref core, output_of which) {
-  std::optional<stream_reader>& reader = (*core).*which;
-  if (!reader) co_return std::string();
-  co_return co_await reader->read();
+coroutine<> receive(process_ref core, output_of which) {
+  const std::optional<stream_reader>& reader = (*core).*which;
+  if (!reader) co_return;
+  (void)reader->at_eof();  // throws when it was moved away
+  co_await streams::receive_everything(streams::core_ref::share(reader->raw_core()), "process.communicate()");
+}
+
+std::string take_all(const std::optional<stream_reader>& reader) {
+  return reader && reader->raw_core() != nullptr ? reader->raw_core()->input().take_all() : std::string();
 }
 
 coroutine<int> wait_for_end(process_ref core) {
@@ -82,12 +87,13 @@ coroutine<int> wait_for_end(process_ref core) {
   co_return *core->child().code();
 }
 
+// What came is taken when all is over, so that a cancellation before that loses nothing.
 coroutine<std::pair<std::string, std::string>> talk(process_ref core, std::string input) {
-  auto [fed, output, errors] =
-      co_await gather(feed(core, std::move(input)), read_to_end(core, &processes::process_core::output),
-                      read_to_end(core, &processes::process_core::errors));
-  co_await wait_for_end(std::move(core));
-  std::pair<std::string, std::string> both(std::move(output), std::move(errors));
+  co_await gather(feed(core, std::move(input)), receive(core, &processes::process_core::output),
+                  receive(core, &processes::process_core::errors));
+  co_await wait_for_end(core);
+  std::string output = take_all(core->output);
+  std::pair<std::string, std::string> both(std::move(output), take_all(core->errors));
   co_return both;
 }
 

@@ -97,12 +97,7 @@ coroutine<std::string> read_some(core_ref core, std::size_t n) {
 }
 
 coroutine<std::string> read_all(core_ref core) {
-  while (!core->eof()) {
-    if (core->used_up_its_turn()) co_await turn_wait();
-    if (core->fetch("read()", as_much_as_possible)) continue;
-    core->has_waited();
-    co_await core->wait_for_data();
-  }
+  co_await streams::receive_everything(core, "read()");
   co_return core->input().take_all();
 }
 
@@ -181,6 +176,15 @@ coroutine<std::optional<std::string>> next_line(core_ref core) {
 }
 
 }  // namespace
+
+coroutine<> streams::receive_everything(core_ref core, const char* call) {
+  while (!core->eof()) {
+    if (core->used_up_its_turn()) co_await turn_wait();
+    if (core->fetch(call, as_much_as_possible)) continue;
+    core->has_waited();
+    co_await core->wait_for_data();
+  }
+}
 
 stream_reader::stream_reader(std::size_t limit) : core_(stream_core::make({}, limit).detach()) {}
 

@@ -106,6 +106,9 @@ class stream_core final : public io::counted, private io::channel_user {
 
 using core_ref = io::ref<stream_core>;
 
+/// Receives until the stream ends; nothing is taken from the buffer.   Cancel: safe.
+coroutine<> receive_everything(core_ref core, const char* call);
+
 /// Reader and writer of a new connection.
 connection make_connection(io::ref<io::channel> channel, std::size_t limit);
 

@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <memory>
+#include <tuple>
 
 namespace asyncio::spec {
 namespace {
@@ -194,6 +195,32 @@ TEST_P(SubprocessEnd, wait_and_communicate_may_be_cancelled_at_every_point) {
     } catch (...) {
       error = std::current_exception();
     }
+    if (error != nullptr) std::rethrow_exception(error);
+  };
+  const std::size_t cancelled = testing::inject_cancel(body, [] { wait_for_left_children(); });
+  EXPECT_GT(cancelled, 3u);
+}
+
+// Also when the output has ended, and the errors have not.
+TEST_P(SubprocessEnd, a_cancelled_communicate_loses_nothing_that_was_read) {
+  const auto body = []() -> coroutine<> {
+    process p =
+        co_await create_subprocess_exec(command("/bin/sh", "-c", "printf out; exec >&-; sleep 0.01; printf err >&2"),
+                                        {.out = subprocess::pipe, .err = subprocess::pipe});
+    std::exception_ptr error;
+    std::string out;
+    std::string err;
+    try {
+      std::tie(out, err) = co_await p.communicate();
+    } catch (...) {
+      error = std::current_exception();
+    }
+    if (error != nullptr) {
+      out = co_await p.stdout_pipe().read();
+      err = co_await p.stderr_pipe().read();
+    }
+    EXPECT_EQ(out, "out");
+    EXPECT_EQ(err, "err");
     if (error != nullptr) std::rethrow_exception(error);
   };
   const std::size_t cancelled = testing::inject_cancel(body, [] { wait_for_left_children(); });

@@ -91,6 +91,7 @@ asyncio::coroutine<int> amain(settings s) {
   asyncio::signal_receiver signals({SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2});
   supervisor all(s);
   std::vector<asyncio::task<>> copies;
+  copies.reserve(static_cast<std::size_t>(s.copies));
   for (int i = 0; i < s.copies; ++i) copies.push_back(asyncio::create_task(all.keep(static_cast<std::size_t>(i))));
   auto served = asyncio::create_task(serve_signals(all, signals));
   auto kept = asyncio::gather(copies);

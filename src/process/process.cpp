@@ -61,12 +61,13 @@ bool is_broken_pipe(const std::system_error& error) noexcept {
 
 coroutine<> feed(process_ref core, std::string input) {
   if (!core->input) co_return;
+  stream_writer& writer = *core->input;
   try {
-    co_await core->input->write_all(std::move(input));
+    co_await writer.write_all(std::move(input));
   } catch (const std::system_error& error) {
     if (!is_broken_pipe(error)) throw;
   }
-  core->input->close();
+  writer.close();
 }
 
 using output_of = std::optional<stream_reader> processes::process_core::*;
@@ -83,8 +84,10 @@ std::string take_all(const std::optional<stream_reader>& reader) {
 }
 
 coroutine<int> wait_for_end(process_ref core) {
-  while (!core->child().code()) co_await core->wait_for_end();
-  co_return *core->child().code();
+  while (true) {
+    if (const std::optional<int> code = core->child().code()) co_return *code;
+    co_await core->wait_for_end();
+  }
 }
 
 // What came is taken when all is over, so that a cancellation before that loses nothing.

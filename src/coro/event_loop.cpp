@@ -113,7 +113,7 @@ bool event_loop::run_once(std::optional<timedelta> timeout) {
       impl_->loop->run_once(timeout ? std::optional<std::chrono::nanoseconds>(timeout->count()) : std::nullopt);
   if (end == loop::run_end::interrupted && impl_->escaping != nullptr)
     std::rethrow_exception(std::exchange(impl_->escaping, nullptr));
-  return impl_->loop->has_ready();
+  return impl_->loop->has_something_to_do();
 }
 
 void event_loop::stop() {
@@ -147,7 +147,10 @@ void event_loop::close() {
   impl_->executor.reset();
 }
 
-int event_loop::poll_fd() const { return impl_->loop->poll_fd(); }
+int event_loop::poll_fd() const {
+  check_thread("loop.poll_fd()");
+  return impl_->loop->poll_fd();
+}
 std::optional<time_point> event_loop::next_deadline() const {
   check_owner("loop.next_deadline()");
   if (impl_->loop->has_something_to_do()) return time();

@@ -53,7 +53,7 @@ class loop_group_core final : public io::counted {
 
   /// Takes nothing more; the threads end when they may.
   void begin_end(bool cancel_tasks) noexcept;
-  concurrent_future<> ended() const noexcept { return ended_.get_future(); }
+  concurrent_future<> ended() const noexcept { return ended_; }
   /// After they have ended.
   void join() noexcept;
   void let_go() noexcept;
@@ -94,7 +94,8 @@ class loop_group_core final : public io::counted {
   const std::string name_;
   const run_options loop_options_;
   std::vector<std::unique_ptr<member>> members_;
-  concurrent_promise<void> ended_;
+  concurrent_promise<void> end_;
+  const concurrent_future<> ended_ = end_.get_future();
   std::mutex join_mutex_;
   mutable std::mutex mutex_;  // guards what follows, and the members' parts that are not their loop's
   std::condition_variable made_;
@@ -106,7 +107,7 @@ class loop_group_core final : public io::counted {
 };
 
 loop_group_core::loop_group_core(const loop_group_options& options) : name_(options.name), loop_options_(options.loop) {
-  static_cast<void>(ended_.start());  // from here on nobody can cancel it
+  static_cast<void>(end_.start());  // from here on nobody can cancel it
   std::size_t threads = options.threads;
   if (threads == 0) threads = std::max(1u, std::thread::hardware_concurrency());
   members_.reserve(threads);
@@ -241,7 +242,7 @@ void loop_group_core::run(member& m) noexcept {
     const std::scoped_lock hold(mutex_);
     last = --live_ == 0 && closing_;
   }
-  if (last) ended_.set_result();
+  if (last) end_.set_result();
   group_of_thread = nullptr;
   release();
 }

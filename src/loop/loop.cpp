@@ -154,10 +154,16 @@ void loop::run_ready() noexcept {
 run_end loop::run_once(std::optional<std::chrono::nanoseconds> most) {
   attention_ = true;
   turn(most);
-  if (has_guest_) inbox_->begin_sleep();
+  rest_as_guest();
   if (!interrupted_) return run_end::stopped;
   interrupted_ = stopping_ = false;
   return run_end::interrupted;
+}
+
+// Between two turns a host sleeps in the loop's place, and is woken as the loop would be. What came before this cannot
+// have been seen by it: for that the descriptor is made readable.
+void loop::rest_as_guest() noexcept {
+  if (has_guest_ && !inbox_->begin_sleep()) kernel::write_wake_fd(inbox_->wake_fd());
 }
 
 // One turn. While something is ready the clock is read every 32nd turn, and the kernel asked when 50 us have gone by since
@@ -315,6 +321,7 @@ void loop::close() noexcept {
 run_end loop::run_forever() {
   do turn(std::nullopt);
   while (!attention_ || !stopping_);  // who stops it asks for attention
+  rest_as_guest();
   stopping_ = false;
   return std::exchange(interrupted_, false) ? run_end::interrupted : run_end::stopped;
 }

@@ -77,9 +77,10 @@ class loop final : public detail::loop_core {
   std::size_t timer_count() const noexcept { return timers_.size(); }
   std::size_t in_flight() const noexcept { return kernel_->in_flight(); }
   std::optional<time_point> next_deadline() const noexcept;
-  /// From now on somebody else waits on it: see run_once().
+  /// From now on somebody else waits on it: between two turns whatever other threads post makes it readable.
   int poll_fd() noexcept {
     has_guest_ = true;
+    if (!running_) rest_as_guest();
     return kernel_->poll_fd();
   }
   /// Waits in the kernel, in real time, for a signal or for what other threads post. True: something came.
@@ -135,6 +136,7 @@ class loop final : public detail::loop_core {
   void end_batch() noexcept;
   void run_ready() noexcept;
   void finish_turn() noexcept;
+  void rest_as_guest() noexcept;
   void look_at_signals() noexcept;
   bool something_came() const noexcept;
 
@@ -155,7 +157,7 @@ class loop final : public detail::loop_core {
   bool attention_ = true;  // the next turn has more to look at than the ready queue
   bool leave_batch_ = false;
   bool completions_wait_ = false;  // what the kernel has listed may still be ready
-  bool has_guest_ = false;         // who watches poll_fd() is woken by other threads' posts, as a sleeping loop is
+  bool has_guest_ = false;         // a host watches poll_fd()
   bool stopping_ = false;
   bool interrupted_ = false;
   bool closed_ = false;

@@ -102,15 +102,18 @@ TEST(LoopGroup, a_submitted_function_and_its_arguments_live_until_the_task_has_e
   EXPECT_EQ(owned.use_count(), 1);
 }
 
+// The futures outlive the exceptions that they throw: so each exception dies in this thread, and ThreadSanitizer need not
+// understand the reference counts within libstdc++, which it cannot see.
 TEST(LoopGroup, exceptions_come_out_of_the_future) {
   loop_group group(1);
   const auto fails = []() -> coroutine<> {
     co_await sleep(0s);
     throw std::runtime_error("a task");
   };
-  EXPECT_EQ(thrown_by([&] { group.submit(fails).result(); }), "runtime_error(a task)");
-  EXPECT_EQ(thrown_by([&] { group.submit([] { throw std::runtime_error("a call"); }).result(); }),
-            "runtime_error(a call)");
+  const concurrent_future<> task = group.submit(fails);
+  const concurrent_future<> call = group.submit([] { throw std::runtime_error("a call"); });
+  EXPECT_EQ(thrown_by([&] { task.result(); }), "runtime_error(a task)");
+  EXPECT_EQ(thrown_by([&] { call.result(); }), "runtime_error(a call)");
 }
 
 TEST(LoopGroup, an_exception_that_nobody_looks_at_is_logged) {
@@ -119,8 +122,8 @@ TEST(LoopGroup, an_exception_that_nobody_looks_at_is_logged) {
     loop_group group(1);
     (void)group.submit([] { throw std::runtime_error("forgotten"); });
     group.submit([] {}).result();
-    EXPECT_EQ(thrown_by([&] { group.submit([] { throw std::runtime_error("seen"); }).result(); }),
-              "runtime_error(seen)");
+    const concurrent_future<> looked_at = group.submit([] { throw std::runtime_error("seen"); });
+    EXPECT_EQ(thrown_by([&] { looked_at.result(); }), "runtime_error(seen)");
   }
   const lines seen = log.taken();
   ASSERT_EQ(seen.size(), 1u);

@@ -86,8 +86,7 @@ TEST(GuestMode, a_call_that_comes_within_a_turn_is_told_of_at_its_end) {
   auto loop = new_event_loop();
   const host h(*loop);
   bool called = false;
-  loop->call_soon(
-      [&] { in_another_thread([&] { loop->call_soon_threadsafe([&called] { called = true; }); }); });
+  loop->call_soon([&] { in_another_thread([&] { loop->call_soon_threadsafe([&called] { called = true; }); }); });
   EXPECT_TRUE(loop->run_once(0s));
   EXPECT_FALSE(called);
   EXPECT_TRUE(h.readable());
@@ -161,9 +160,7 @@ TEST(GuestMode, a_timer_that_is_earlier_than_the_hosts_wait_is_heard_of) {
   const host h(*loop);
   loop->call_later(1h, [] {});
   bool rang = false;
-  std::thread other([&] {
-    loop->call_soon_threadsafe([&] { loop->call_later(2ms, [&rang] { rang = true; }); });
-  });
+  std::thread other([&] { loop->call_soon_threadsafe([&] { loop->call_later(2ms, [&rang] { rang = true; }); }); });
   while (!rang) ASSERT_TRUE(h.turn());
   other.join();
 }

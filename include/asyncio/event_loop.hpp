@@ -327,7 +327,8 @@ class event_loop : public detail::spawner<event_loop> {
   /// One iteration, waiting at most `timeout` for something to do (nullopt: until there is something).
   /// Returns whether something is left to do at once. For guests of another main loop.
   bool run_once(std::optional<timedelta> timeout = {});
-  /// Readable when run_once(0s) would find I/O, or what other threads have posted; for another main loop to watch.
+  /// Readable when run_once(0s) would find input, a signal, or what other threads have posted; for another main loop to
+  /// watch. Not what its own thread does to the loop between two turns: see next_deadline().
   int poll_fd() const;
   /// The earliest timer's deadline; now, when something is ready; nothing when there is neither.
   std::optional<time_point> next_deadline() const;

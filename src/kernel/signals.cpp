@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "kernel/signals.hpp"
 
+#include <sched.h>
 #include <unistd.h>
 #include <atomic>
 #include <cerrno>
@@ -19,6 +20,7 @@ struct watched {
   std::atomic<std::uint64_t> arrival{0};  // of the first that is counted; written while nothing is
   std::atomic<unsigned> count{0};
   std::atomic<int> wake_fd{-1};
+  std::atomic<unsigned> inside{0};  // threads in the handler
   std::atomic<bool> escape{false};
   struct sigaction before{};
 };
@@ -31,11 +33,16 @@ std::mutex table_mutex;
 static_assert(std::atomic<unsigned>::is_always_lock_free && std::atomic<int>::is_always_lock_free &&
               std::atomic<bool>::is_always_lock_free && std::atomic<std::uint64_t>::is_always_lock_free);
 
+// In whatever thread. It says that it is inside, then looks at the descriptor; unwatch_signal() takes the descriptor away,
+// then waits until nobody is inside: one of them sees the other, so that no handler writes to a descriptor that is closed,
+// and somebody else's by then.
+//
 // What it calls is looked up in its machine code by tests/kernel/handler_calls_test.py: nothing but sigaction, raise and
 // write, which POSIX allows in a handler, and the address of errno.
 void on_signal(int number) {
   const int kept_errno = errno;
   watched& w = table[number];
+  w.inside.fetch_add(1, std::memory_order_seq_cst);
   if (w.count.load(std::memory_order_acquire) == 0)
     w.arrival.store(arrivals.fetch_add(1, std::memory_order_relaxed), std::memory_order_relaxed);
   const unsigned before = w.count.fetch_add(1, std::memory_order_acq_rel);
@@ -46,11 +53,12 @@ void on_signal(int number) {
     ::sigaction(number, &standard, nullptr);
     ::raise(number);
   }
-  const int fd = w.wake_fd.load(std::memory_order_acquire);
+  const int fd = w.wake_fd.load(std::memory_order_seq_cst);
   if (fd >= 0) {
     const std::uint64_t one = 1;
     [[maybe_unused]] const auto written = ::write(fd, &one, sizeof one);
   }
+  w.inside.fetch_sub(1, std::memory_order_release);
   errno = kept_errno;
 }
 
@@ -72,7 +80,7 @@ void watch_signal(int number, int wake_fd) {
   watched& w = table[number];
   if (w.wake_fd.load(std::memory_order_relaxed) >= 0)
     throw std::runtime_error("signal " + std::to_string(number) + " is handled by another loop");
-  take_signals(number);  // of a handler that ran in another thread while it was taken away
+  take_signals(number);  // of a handler that began in another thread just before it was taken away
   w.wake_fd.store(wake_fd, std::memory_order_release);
   struct sigaction mine{};
   mine.sa_handler = &on_signal;
@@ -89,7 +97,8 @@ unsigned unwatch_signal(int number) noexcept {
   std::scoped_lock hold(table_mutex);
   watched& w = table[number];
   ::sigaction(number, &w.before, nullptr);
-  w.wake_fd.store(-1, std::memory_order_release);
+  w.wake_fd.store(-1, std::memory_order_seq_cst);
+  while (w.inside.load(std::memory_order_seq_cst) != 0) ::sched_yield();
   return take_signals(number).count;
 }
 
@@ -100,6 +109,7 @@ void forget_signals() noexcept {
     if (w.wake_fd.exchange(-1, std::memory_order_acq_rel) < 0) continue;
     ::sigaction(number, &w.before, nullptr);
     w.escape.store(false, std::memory_order_release);
+    w.inside.store(0, std::memory_order_release);  // of threads that the child does not have
     take_signals(number);
   }
 }

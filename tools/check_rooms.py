@@ -9,7 +9,8 @@ in backticks counts: a room, a header `<unistd.h>`, a folder of headers `<openss
 operating system. Without a word in the table:
 - a room may include itself, the public face and the standard library, and no header of the OS or of another library;
 - a header that is forbidden to a room is forbidden through other headers too;
-- the public face (the room `public`, include/) includes itself and the standard library;
+- the public face (the room `public`, include/) includes itself and the standard library; include/asyncio/codec is a room
+  of its own, for other libraries' headers, which the rest of the face does not include;
 - examples are programs of users: of this project they include the public face only;
 - the rooms' arrows form no cycle, and neither do the files'.
 """
@@ -28,7 +29,7 @@ LANGUAGE_HEADERS = {
     "immintrin.h",
 }
 LANGUAGE_FOLDERS = ("sanitizer/", "valgrind/")
-LIBRARY_FOLDERS = ("openssl/", "curl/", "gtest/", "gmock/", "benchmark/", "asio/")
+LIBRARY_FOLDERS = ("openssl/", "curl/", "gtest/", "gmock/", "benchmark/", "asio/", "cereal/")
 LIBRARY_HEADERS = {"Python.h", "asio.hpp", "liburing.h"}
 
 
@@ -107,6 +108,7 @@ class Tree:
             if folder.is_dir():
                 self.add(folder, folder.name)
         self.add(root / "include", PUBLIC)
+        self.add(root / "include" / "asyncio" / "codec", "codec")
         self.add(root / "examples", EXAMPLES)
         self.complaints = []
         self.includes = {file: list(self.read(file)) for file in self.room_of}

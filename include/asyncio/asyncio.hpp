@@ -23,6 +23,7 @@
 #include <asyncio/log.hpp>
 #include <asyncio/loop_group.hpp>
 #include <asyncio/outcome.hpp>
+#include <asyncio/process_pool.hpp>
 #include <asyncio/queue.hpp>
 #include <asyncio/run.hpp>
 #include <asyncio/signals.hpp>

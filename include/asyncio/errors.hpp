@@ -104,6 +104,31 @@ class broken_barrier_error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// A worker process ended while it did this work, or none can be started.
+/// Python: concurrent.futures.process.BrokenProcessPool; there it is the end of the whole pool.
+class broken_process_pool : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// An exception of another process whose type is not known to come back as itself: what the standard library throws, and
+/// timeout_error, codec_error and cancelled_error, are.
+class remote_error : public std::runtime_error {
+ public:
+  remote_error(const std::string& type_name, const std::string& message)
+      : std::runtime_error(message.empty() ? type_name : type_name + ": " + message),
+        type_name_(type_name),
+        message_(message) {}
+  /// As the compiler spells it: "app::parse_error".
+  const std::string& type_name() const noexcept { return type_name_.str(); }
+  /// Its what(); empty for what is no std::exception and no text.
+  const std::string& message() const noexcept { return message_.str(); }
+
+ private:
+  detail::shared_text type_name_;
+  detail::shared_text message_;
+};
+
 namespace detail {
 template <class E>
 bool is_a(const std::exception_ptr& error) {

@@ -24,6 +24,7 @@
 namespace asyncio {
 
 class thread_pool_executor;
+class process_pool_executor;
 
 /// How a loop reaches the kernel. This version has epoll and nothing else: a loop made with any of the three runs on
 /// epoll, as event_loop::backend() tells. The environment variable ASYNCIO_BACKEND takes the same three words.
@@ -387,6 +388,17 @@ class event_loop : public detail::spawner<event_loop> {
   future<T> create_future() {
     return future<T>(*this);
   }
+
+  /// Calls f(args...) in a worker process of `pool`; for a function of this program, or a lambda without captures. A future
+  /// of this loop with the outcome: see process_pool_executor::submit().
+  /// Cancel, of the future: it is cancelled at once; a call that has not begun is never made, one that runs goes on unheard.
+  /// Python: loop.run_in_executor().
+  template <class R, class... P, class... A>
+    requires std::invocable<R (*)(P...), A...>
+  future<std::remove_cvref_t<R>> run_in_executor(process_pool_executor& pool, R (*f)(P...), A&&... args);
+  template <class F, class... A>
+    requires std::is_class_v<F>
+  auto run_in_executor(process_pool_executor& pool, F f, A&&... args);
 
   /// Asks `f` about every task that is made from now on (see asyncio::task_factory); nullptr: nobody is asked.
   /// Python: loop.set_task_factory(), as a hook: the task is made by the library.

@@ -149,6 +149,7 @@ void runner::close_after_failure() {
 }
 
 task_options runner::prepare() {
+  kernel::leave_if_not_serving();
   if (detail::here.loop != nullptr)
     throw std::runtime_error("run() inside a running loop: co_await the coroutine, or make it a task");
   (void)get_loop();

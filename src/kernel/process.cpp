@@ -1,16 +1,23 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "kernel/process.hpp"
 
-#include <dirent.h>
-#include <pthread.h>
-#include <unistd.h>
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
+#include <string_view>
 #include <system_error>
+
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sysexits.h>
+#include <unistd.h>
 
 namespace asyncio::kernel {
 
@@ -58,12 +65,64 @@ namespace {
 std::atomic<unsigned> forks{0};
 }  // namespace
 
-unsigned fork_count() noexcept { return forks.load(std::memory_order_relaxed); }
+// It counts by itself from its first call on: not every program that asks has a loop, whose inbox counts, too.
+unsigned fork_count() noexcept {
+  [[maybe_unused]] static const int registered = ::pthread_atfork(nullptr, nullptr, &count_fork);
+  return forks.load(std::memory_order_relaxed);
+}
 void count_fork() noexcept { forks.fetch_add(1, std::memory_order_relaxed); }
 
 void exit_now(int status) noexcept {
   std::fflush(nullptr);
   ::_exit(status);
+}
+
+void abandon(int status) noexcept { ::_exit(status); }
+
+namespace {
+
+constexpr std::string_view worker_variable = "ASYNCIO_PROCESS_WORKER=";
+std::atomic<bool> serving{false};
+
+}  // namespace
+
+std::vector<std::string> environment_for_worker() {
+  std::vector<std::string> variables;
+  for (char** v = ::environ; v != nullptr && *v != nullptr; ++v)
+    if (!std::string_view(*v).starts_with(worker_variable)) variables.emplace_back(*v);
+  variables.push_back(std::string(worker_variable) + std::to_string(::getpid()));
+  return variables;
+}
+
+bool is_started_as_worker() noexcept {
+  const char* parent = ::getenv("ASYNCIO_PROCESS_WORKER");
+  return parent != nullptr && std::atoi(parent) == ::getppid();
+}
+
+// The system calls the process after the file that it was started from, which is a link named "exe".
+void set_serving() noexcept {
+  serving = true;
+  char name[16] = {};
+  std::strncpy(name, program_invocation_short_name, sizeof name - 1);
+  ::pthread_setname_np(::pthread_self(), name);
+}
+
+void leave_if_not_serving() noexcept {
+  static const bool started_as_worker = is_started_as_worker();
+  if (started_as_worker && !serving) abandon(EX_SOFTWARE);
+}
+
+// The parent may have ended before the call: then nobody sends the signal any more, and this process has another parent.
+bool die_with_parent() noexcept { return ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && is_started_as_worker(); }
+
+std::string own_name() { return program_invocation_name; }
+
+std::string describe_signal(int number) {
+  std::string text = "signal " + std::to_string(number);
+#if __GLIBC_PREREQ(2, 32)
+  if (const char* name = ::sigabbrev_np(number); name != nullptr) text += " (SIG" + std::string(name) + ")";
+#endif
+  return text;
 }
 
 }  // namespace asyncio::kernel

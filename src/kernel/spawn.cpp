@@ -122,7 +122,7 @@ std::string_view search_path(const spawn_request& request) {
 
 /// Where the program may be, in the order to try. An empty part of PATH is the child's folder.
 std::vector<std::string> candidates(const spawn_request& request) {
-  const std::string& program = request.argv.front();
+  const std::string& program = request.file.empty() ? request.argv.front() : request.file;
   if (program.find('/') != std::string::npos) return {program};
   std::vector<std::string> all;
   std::string_view path = search_path(request);

@@ -26,8 +26,9 @@ struct mapped_descriptor {
 };
 
 struct spawn_request {
-  std::vector<std::string> argv;                     ///< the program, then its arguments. A program without a '/' is
-                                                     ///<   looked for along PATH, that of `env` if there is one
+  std::vector<std::string> argv;  ///< the program, then its arguments. A program without a '/' is
+                                  ///<   looked for along PATH, that of `env` if there is one
+  std::string file = {};  ///< "": argv's first. Otherwise the path to start, and that is only the name that it is told
   std::optional<std::vector<std::string>> env = {};  ///< "NAME=value"; nullopt: this process's own
   std::string directory = {};                        ///< "": this process's own
   std::vector<mapped_descriptor> descriptors = {};   ///< each target once

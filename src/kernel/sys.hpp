@@ -15,6 +15,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/epoll.h>
@@ -125,6 +126,8 @@ inline int pidfd_send_signal(int pidfd, int signal) noexcept {
   return checked(static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0u)));
 }
 inline int kill(pid_t pid, int signal) noexcept { return checked(::kill(pid, signal)); }
+inline int poll(pollfd* fds, nfds_t count, int timeout_ms) noexcept { return checked(::poll(fds, count, timeout_ms)); }
+inline int set_descriptor_flags(int fd, int flags) noexcept { return checked(::fcntl(fd, F_SETFD, flags)); }
 inline int waitid(idtype_t type, id_t id, siginfo_t* about, int options) noexcept {
   return checked(::waitid(type, id, about, options));
 }
@@ -155,7 +158,8 @@ inline std::size_t read_size(std::size_t wanted) noexcept { return wanted; }
                   each(getaddrinfo) each(freeaddrinfo) each(getnameinfo) each(read_size) each(lstat) each(unlink)     \
                       each(pipe2) each(socketpair) each(open) each(find_at) each(posix_spawn) each(pidfd_open)        \
                           each(pidfd_send_signal) each(kill) each(waitid) each(writev) each(get_pending_signals)      \
-                              each(take_pending_signal)
+                              each(take_pending_signal) each(poll)            \
+                                  each(set_descriptor_flags)
 
 #if defined(ASYNCIO_TEST_SEAMS)
 

@@ -48,6 +48,7 @@ ENDS = {
     "21_queue": 0,
     "31_threads": 144,  # the sum of what it has computed, 400, as an exit status
     "32_other_threads": 0,
+    "33_process_pool": 0,
     "35_async_generator": 0,
     "36_context_var": 0,
     "37_introspect": 0,

@@ -86,8 +86,8 @@ int main(int argc, char** argv) {
   std::size_t numbers = 32;
   std::size_t workers = 0;
   example::arguments options("prime_factors", "takes numbers apart one after another, in threads and in processes");
-  options.number("numbers", "N", "how many (32)", numbers, 1)
-      .number("workers", "N", "threads, and processes (as many as there are processors)", workers, 1)
+  options.number("--numbers", "N", "how many (32)", numbers, 1)
+      .number("--workers", "N", "threads, and processes (as many as there are processors)", workers, 1)
       .parse(argc, argv);
   if (workers == 0) workers = std::max(1u, std::thread::hardware_concurrency());
   return asyncio::run(amain(numbers, workers));

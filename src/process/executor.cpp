@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// process — other processes: pools of workers for functions of this program.
-// May include: every room from base to streams.      Included by: nobody.
-// Thread: any, unless a class says otherwise.
-// Owns: its threads and the children that it has started. Borrows: nothing.
-// Laws: a child is started by posix_spawn alone, gets no descriptor that it was not given, and is reaped by whoever started
-//   it; what comes from a child is checked before it is believed.
+// The public face of process pools.
 #include "kernel/process.hpp"
 #include "process/pool.hpp"
 

@@ -3,9 +3,9 @@
 
 #include "kernel/kernel.hpp"
 #include "kernel/process.hpp"
-#include "kernel/signals_blocked.hpp"
 #include "kernel/sys.hpp"
 #include "process/pool_errors.hpp"
+#include "threads/named_thread.hpp"
 
 #include <asyncio/errors.hpp>
 
@@ -14,16 +14,14 @@
 #include <system_error>
 #include <utility>
 
-#include <pthread.h>
-
 namespace asyncio::detail {
 
 namespace {
 
-using process::message;
-using process::message_kind;
-using process::talk;
-using process::worker_process;
+using processes::message;
+using processes::message_kind;
+using processes::talk;
+using processes::worker_process;
 
 /// A job that this many workers did not live to take is given up.
 constexpr int most_losses = 3;
@@ -38,8 +36,8 @@ std::size_t default_workers() {
 
 std::exception_ptr broken(const std::string& why) { return std::make_exception_ptr(broken_process_pool(why)); }
 
-void fail(process_job& job, const std::exception_ptr& error) {
-  if (job.started || job.start()) job.fail(error);
+void fail(process_job& job, std::exception_ptr error) {
+  if (job.started || job.start()) job.fail(std::move(error));
 }
 
 }  // namespace
@@ -67,8 +65,8 @@ void process_pool::post(job_ptr job) {
   kernel::leave_if_not_serving();
   if (is_of_parent())
     throw std::runtime_error("this process pool belongs to the process that this one was forked from");
-  if (job->call.arguments.size() > process::largest_message / 2)
-    throw codec_error("the arguments of one call are more than " + std::to_string(process::largest_message / 2) +
+  if (job->call.arguments.size() > processes::largest_message / 2)
+    throw codec_error("the arguments of one call are more than " + std::to_string(processes::largest_message / 2) +
                       " bytes");
   const std::scoped_lock hold(mutex_);
   if (!broken_.empty()) throw broken_process_pool(broken_);
@@ -88,13 +86,11 @@ void process_pool::start_line(job_ptr& job) {
     lines_.reserve(lines_.size() + 1);
     idle_.reserve(lines_.size() + 1);                     // becoming idle cannot fail
     parted_.reserve(parted_.size() + lines_.size() + 1);  // nor can leaving
-    const kernel::signals_blocked deaf;
-    fresh->thread = std::thread([this, me = fresh.get()] { serve(*me); });
+    fresh->thread = threads::start_thread("process-pool", [this, me = fresh.get()] { serve(*me); });
   } catch (const std::system_error&) {
     if (lines_.empty()) throw;
     return;
   }
-  pthread_setname_np(fresh->thread.native_handle(), "process-pool");
   fresh->handed = std::move(job);
   lines_.push_back(std::move(fresh));
 }
@@ -173,7 +169,7 @@ void process_pool::serve(line& me) noexcept {
   pool_of_thread = this;
   while (job_ptr job = next(me))
     if (!run(me, std::move(job))) break;
-  me.worker.end();
+  me.worker.see_off();
   leave(me);
 }
 
@@ -223,13 +219,17 @@ bool process_pool::run(line& me, job_ptr job) {
   for (;;) {
     message answer;
     talk outcome = talk::garbage;
+    std::exception_ptr failed;
     try {
       if (!provide_worker(me, job)) return job != nullptr;
       outcome = me.worker.call(job->call, answer);
-    } catch (...) {  // no memory for the answer, or no way for the function: the conversation may be half way through
+    } catch (...) {
+      failed = std::current_exception();
+    }
+    if (failed != nullptr) {  // no memory, or no way for the function: the conversation may be half way through
       me.worker.end();
       note_worker(me, false);
-      job->fail(std::current_exception());
+      job->fail(std::move(failed));  // outside the handler, which would keep the exception beyond its new owner's time
       return true;
     }
     if (outcome == talk::done) {
@@ -306,7 +306,7 @@ void process_pool::finish(line& me, process_job& job, const message& answer) {
   if (answer.kind == message_kind::failed) {
     try {
       decoder in(answer.view());
-      failure = process::read_exception(in);
+      failure = processes::read_exception(in);
     } catch (...) {
       failure = std::current_exception();
     }
@@ -320,7 +320,7 @@ void process_pool::finish(line& me, process_job& job, const message& answer) {
   else
     job.complete();
   if (!used_up) return;
-  me.worker.end();
+  me.worker.see_off();
   note_worker(me, false);
 }
 

@@ -58,7 +58,7 @@ class process_pool {
   struct line {
     std::thread thread;
     int wake_fd = -1;
-    process::worker_process worker;       // the thread's own
+    processes::worker_process worker;     // the thread's own
     std::unique_ptr<process_job> handed;  // guarded by the lock, as the two below
     bool idle = false;
     bool has_worker = false;
@@ -74,7 +74,7 @@ class process_pool {
   bool run(line& me, job_ptr job);
   bool provide_worker(line& me, job_ptr& job);
   bool give_back(line& me, job_ptr& job);
-  void finish(line& me, process_job& job, const process::message& answer);
+  void finish(line& me, process_job& job, const processes::message& answer);
   void become_idle(line& me);
   void note_worker(line& me, bool there);
   void break_down(const std::string& why);

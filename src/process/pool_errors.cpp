@@ -18,7 +18,7 @@
 
 #include <cxxabi.h>
 
-namespace asyncio::process {
+namespace asyncio::processes {
 
 namespace {
 
@@ -207,4 +207,4 @@ std::string describe_exception(const std::exception_ptr& error) {
   return seen.text.empty() ? seen.type_name : seen.type_name + ": " + seen.text;
 }
 
-}  // namespace asyncio::process
+}  // namespace asyncio::processes

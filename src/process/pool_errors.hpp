@@ -4,7 +4,7 @@
 
 #include <exception>
 
-namespace asyncio::process {
+namespace asyncio::processes {
 
 /// Exceptions on their way to another process. Those of the standard library arrive as themselves, as do timeout_error,
 /// codec_error, cancelled_error and keyboard_interrupt; every other one as a remote_error that knows its type and its text.
@@ -16,4 +16,4 @@ std::exception_ptr read_exception(decoder& in);
 /// "std::out_of_range: no such key", for messages.
 std::string describe_exception(const std::exception_ptr& error);
 
-}  // namespace asyncio::process
+}  // namespace asyncio::processes

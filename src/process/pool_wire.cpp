@@ -7,7 +7,7 @@
 #include <stdexcept>
 #include <utility>
 
-namespace asyncio::process {
+namespace asyncio::processes {
 
 namespace {
 
@@ -141,4 +141,4 @@ void (*function_receiver::locate(std::uint32_t module, std::uint64_t offset) con
   return at->module.at(offset);
 }
 
-}  // namespace asyncio::process
+}  // namespace asyncio::processes

@@ -23,7 +23,7 @@
 #include <string_view>
 #include <vector>
 
-namespace asyncio::process {
+namespace asyncio::processes {
 
 /// A message may have this many bytes.
 inline constexpr std::uint64_t largest_message = std::uint64_t{1} << 31;
@@ -98,4 +98,4 @@ class function_receiver {
   std::vector<known> modules_;
 };
 
-}  // namespace asyncio::process
+}  // namespace asyncio::processes

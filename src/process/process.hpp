@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// process — child processes as coroutines see them: their pipes, their end, their signals.
+// process — child processes as coroutines see them: their pipes, their end, their signals; and pools of workers (pool.hpp).
 // May include: what stands in its row of ARCHITECTURE.md.      Included by: nobody.
-// Thread: the loop's, checked by every public call.
+// Thread: the loop's, checked by every public call; a pool's calls: any.
 // Owns: this end of the pipes. A child is io's, and reaped by it when nobody here is left.
 // Its namespace is `processes`, since `process` is the class.
 // Laws: a child is started in one step, between two awaits, so that no cancellation comes in between.

@@ -17,9 +17,9 @@ namespace asyncio {
 
 namespace {
 
-using process::message;
-using process::message_kind;
-using process::talk;
+using processes::message;
+using processes::message_kind;
+using processes::talk;
 
 class worker {
  public:
@@ -27,11 +27,12 @@ class worker {
 
   /// The exit status.
   int serve() {
-    if (process::send_message(fd_, message_kind::hello, 0, process::hello_text()) != talk::done) return EXIT_SUCCESS;
+    if (processes::send_message(fd_, message_kind::hello, 0, processes::hello_text()) != talk::done)
+      return EXIT_SUCCESS;
     message next;
-    talk came = process::receive_message(fd_, next);
+    talk came = processes::receive_message(fd_, next);
     if (came == talk::done && next.kind == message_kind::start && !initialise(next)) return EXIT_SUCCESS;
-    while ((came = process::receive_message(fd_, next)) == talk::done && next.kind == message_kind::call)
+    while ((came = processes::receive_message(fd_, next)) == talk::done && next.kind == message_kind::call)
       if (!answer(next)) return EXIT_SUCCESS;
     return came == talk::ended || came == talk::lost ? EXIT_SUCCESS : EXIT_FAILURE;
   }
@@ -57,24 +58,24 @@ class worker {
     try {
       const auto functions = functions_.read(in);
       reinterpret_cast<detail::process_entry>(functions.entry)(functions.target, in, out);
-      if (out.bytes().size() > process::largest_message)
-        throw codec_error("the result is more than " + std::to_string(process::largest_message) + " bytes");
+      if (out.bytes().size() > processes::largest_message)
+        throw codec_error("the result is more than " + std::to_string(processes::largest_message) + " bytes");
     } catch (...) {
       error = std::current_exception();
     }
     std::fflush(stdout);
     if (error == nullptr) return true;
     out = encoder();
-    process::write_exception(out, error);
+    processes::write_exception(out, error);
     return false;
   }
 
   bool send(message_kind kind, std::uint64_t number, const encoder& out) {
-    return process::send_message(fd_, kind, number, out.bytes()) == talk::done;
+    return processes::send_message(fd_, kind, number, out.bytes()) == talk::done;
   }
 
   int fd_;
-  process::function_receiver functions_;
+  processes::function_receiver functions_;
 };
 
 }  // namespace

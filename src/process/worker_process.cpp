@@ -11,7 +11,7 @@
 #include <system_error>
 #include <utility>
 
-namespace asyncio::process {
+namespace asyncio::processes {
 
 namespace {
 
@@ -156,6 +156,14 @@ talk worker_process::call(const detail::process_call& call, message& answer) {
   return answer.kind == message_kind::value || answer.kind == message_kind::failed ? talk::done : talk::garbage;
 }
 
+// A global object's destructor that crashes, a leak that a sanitizer has found: nobody else would tell.
+void worker_process::see_off() noexcept {
+  if (!running()) return;
+  const pid_t pid = pid_;
+  if (const std::string how = end(); how != "exit status 0")
+    base::log(log_level::warning, "a worker process (" + std::to_string(pid) + ") ended its work with " + how);
+}
+
 // The socket is shut down before it is closed: a fork of this process may have it open, too, and the worker is to see the
 // end of its stream. A kill after the time is over hits a process that exists, or is a zombie of ours: it was not reaped.
 std::string worker_process::end() noexcept {
@@ -172,4 +180,4 @@ std::string worker_process::end() noexcept {
   return describe(state);
 }
 
-}  // namespace asyncio::process
+}  // namespace asyncio::processes

@@ -8,7 +8,7 @@
 
 #include <sys/types.h>
 
-namespace asyncio::process {
+namespace asyncio::processes {
 
 /// One worker process, seen from the pool.
 ///
@@ -54,6 +54,8 @@ class worker_process {
   /// and nothing was sent.
   talk call(const detail::process_call& call, message& answer);
 
+  /// end() of one that has nothing to do: a warning when it does not end as main() should.
+  void see_off() noexcept;
   /// Asks it to end, waits, and reaps it: kills it when it does not. Says how it ended: "exit status 3".
   std::string end() noexcept;
 
@@ -73,4 +75,4 @@ class worker_process {
 /// The first message of a worker says that it is one, and of which build of the library.
 std::string hello_text();
 
-}  // namespace asyncio::process
+}  // namespace asyncio::processes

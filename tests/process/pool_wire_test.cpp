@@ -22,7 +22,7 @@
 namespace {
 
 using namespace asyncio;
-using namespace asyncio::process;
+using namespace asyncio::processes;
 
 /// A connected pair, blocking as the pool's.
 struct line : test::socket_pair {

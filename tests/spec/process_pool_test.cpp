@@ -377,15 +377,7 @@ TEST(ProcessPool, is_a_scope_whose_end_waits_for_its_workers) {
   EXPECT_EQ(run(body()), 36);
 }
 
-TEST(ProcessPool, may_be_cancelled_at_every_point_of_an_await) {
-  process_pool_executor pool(1);
-  pool.submit(tasks::square, 6).result();  // its descriptors are there
-  const auto body = [&pool]() -> coroutine<> { EXPECT_EQ(co_await pool.submit(tasks::square, 7), 49); };
-  EXPECT_GT(asyncio::testing::inject_cancel(body), 0u);
-  EXPECT_EQ(pool.submit(tasks::square, 8).result(), 64) << "the pool has lost nothing";
-}
-
-TEST(ProcessPool, may_be_cancelled_at_every_point_of_its_end) {
+TEST(ProcessPool, may_be_cancelled_at_every_point_of_an_await_and_of_its_end) {
   const leaves_nothing check;
   const auto body = []() -> coroutine<> {
     process_pool_executor pool(1);

@@ -158,11 +158,17 @@ concept codec_container =
       k.begin() != k.end();
     };
 
-/// A container whose elements lie in a row as they travel.
+/// Elements that may lie in a row as they travel.
+template <class E>
+concept codec_element = (std::is_arithmetic_v<E> && !std::is_same_v<E, bool>) || std::is_same_v<E, std::byte>;
+/// What may look at the bytes as they came.
+template <class E>
+concept codec_byte = std::is_same_v<E, char> || std::is_same_v<E, unsigned char> || std::is_same_v<E, std::byte>;
+
+/// A container whose elements lie in a row.
 template <class T>
-concept codec_block = codec_container<T> && std::is_arithmetic_v<typename T::value_type> &&
-                      !std::is_same_v<typename T::value_type, bool> && std::endian::native == std::endian::little &&
-                      requires(T& c, const T& k) {
+concept codec_block = codec_container<T> && codec_element<typename T::value_type> &&
+                      std::endian::native == std::endian::little && requires(T& c, const T& k) {
                         { k.data() } -> std::same_as<const typename T::value_type*>;
                         c.resize(k.size());
                       };
@@ -226,9 +232,14 @@ struct codec<T> {
     T value;
     if constexpr (detail::codec_block<T>) {
       const std::size_t size = in.size(sizeof(element));
-      value.resize(size);
       const std::string_view bytes = in.raw(size * sizeof(element));
-      if (size != 0) std::memcpy(value.data(), bytes.data(), bytes.size());
+      if constexpr (detail::codec_byte<element> && requires(const element* p) { value.assign(p, p); }) {
+        const auto* first = reinterpret_cast<const element*>(bytes.data());
+        value.assign(first, first + size);
+      } else {
+        value.resize(size);
+        if (size != 0) std::memcpy(value.data(), bytes.data(), bytes.size());
+      }
     } else {
       const std::size_t size = in.size();
       if constexpr (requires { value.reserve(size); }) {

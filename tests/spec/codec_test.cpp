@@ -147,6 +147,9 @@ TEST(Codec, carries_strings_and_containers) {
   expect_the_same(std::u32string(U"\u00e4"));
   expect_the_same(std::vector<int>{1, 2, 3});
   expect_the_same(std::vector<bool>{true, false, true});
+  expect_the_same(std::vector<std::byte>{std::byte{1}, std::byte{255}});
+  expect_the_same(std::vector<unsigned char>{1, 255});
+  expect_the_same(std::u8string(u8"\u00e4"));
   expect_the_same(std::vector<std::string>{"a", "", "c"});
   expect_the_same(std::deque<int>{1, 2});
   expect_the_same(std::list<std::string>{"x"});

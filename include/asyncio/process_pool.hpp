@@ -59,7 +59,8 @@ class process_pool_executor {
       : process_pool_executor(options, detail::make_process_call_of<F>(std::forward<A>(args)...)) {}
   process_pool_executor(const process_pool_executor&) = delete;
   process_pool_executor& operator=(const process_pool_executor&) = delete;
-  /// shutdown(): waits for every task that was submitted.
+  /// shutdown(): waits for every task that was submitted; when an exception leaves the pool's scope, for those that have
+  /// begun, and the others are cancelled.
   ~process_pool_executor();
 
   /// Has f(args…) called in a worker process. Arguments become bytes now: they may go as soon as submit() returns.
@@ -101,8 +102,9 @@ class process_pool_executor {
   void shutdown(shutdown_options options = {});
 
   detail::ready_operation_void aenter() noexcept { return {}; }
-  /// shutdown(), and waits without blocking the loop. Cancel: what has not begun is cancelled; what runs is waited for.
-  coroutine<> aexit(std::exception_ptr);
+  /// shutdown(), and waits without blocking the loop. When the body has failed, or this is cancelled, what has not begun is
+  /// cancelled; what runs is waited for.
+  coroutine<> aexit(std::exception_ptr error);
 
  private:
   process_pool_executor(process_pool_options options, detail::process_call initializer);
@@ -117,6 +119,7 @@ class process_pool_executor {
   }
 
   detail::process_pool* pool_;
+  int exceptions_ = std::uncaught_exceptions();  // in flight when it was made
 };
 
 /// The first line of a main() whose program uses a process_pool_executor. In a worker: serves its pool, and returns the

@@ -2,6 +2,7 @@
 #include "kernel/process.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
@@ -13,6 +14,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -107,8 +109,25 @@ void set_serving() noexcept {
   ::pthread_setname_np(::pthread_self(), name);
 }
 
+namespace {
+
+/// The second of two arguments, as the kernel has kept them: main()'s own are main()'s.
+bool has_worker_argument() noexcept {
+  const int fd = ::open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  std::array<char, 8192> text;
+  const ssize_t n = ::read(fd, text.data(), text.size());
+  ::close(fd);
+  const std::string_view all(text.data(), n > 0 ? static_cast<std::size_t>(n) : 0);
+  const std::size_t end_of_name = all.find('\0');
+  return end_of_name != std::string_view::npos &&
+         all.substr(end_of_name + 1) == std::string_view(worker_argument, sizeof worker_argument);
+}
+
+}  // namespace
+
 void leave_if_not_serving() noexcept {
-  static const bool started_as_worker = is_started_as_worker();
+  static const bool started_as_worker = ::getenv("ASYNCIO_PROCESS_WORKER") != nullptr && has_worker_argument();
   if (started_as_worker && !serving) abandon(EX_SOFTWARE);
 }
 

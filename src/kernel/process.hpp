@@ -41,8 +41,8 @@ std::vector<std::string> environment_for_worker();
 bool is_started_as_worker() noexcept;
 /// From now on it does what such a process is to do.
 void set_serving() noexcept;
-/// In a process that was started as a worker and went past process_worker(): the user's program must not run a second
-/// time. Ends the process then.
+/// In a process that was started as a worker, whoever its parent is by now, and went past process_worker(): the user's
+/// program must not run a second time. Ends the process then.
 void leave_if_not_serving() noexcept;
 /// The kernel kills this process when the thread that has started it ends. False: that has happened already.
 bool die_with_parent() noexcept;

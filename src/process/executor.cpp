@@ -23,7 +23,7 @@ process_pool_executor::process_pool_executor(process_pool_options options, detai
 process_pool_executor::~process_pool_executor() {
   if (pool_->is_of_parent()) return;
   const std::unique_ptr<detail::process_pool> pool(pool_);
-  pool->shutdown(true, false);
+  pool->shutdown(true, std::uncaught_exceptions() > exceptions_);
 }
 
 void process_pool_executor::post(std::unique_ptr<detail::process_job> job) { pool_->post(std::move(job)); }
@@ -32,8 +32,8 @@ void process_pool_executor::shutdown(shutdown_options options) {
   pool_->shutdown(options.wait, options.cancel_futures);
 }
 
-coroutine<> process_pool_executor::aexit(std::exception_ptr) {
-  pool_->shutdown(false, false);
+coroutine<> process_pool_executor::aexit(std::exception_ptr error) {
+  pool_->shutdown(false, error != nullptr);
   std::exception_ptr cancelled;
   const concurrent_future<void> end = pool_->ended();
   while (!end.done()) {

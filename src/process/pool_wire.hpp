@@ -2,8 +2,8 @@
 // What a pool and its workers say to each other, over a connected pair of stream sockets that have no name.
 //
 //     pool                                   worker
+//                                     ◀──    hello   build
 //     start   [initialiser]           ──▶
-//                                     ◀──    hello  version
 //                                     ◀──    ready           or  failed  exception
 //     call    modules, function, arguments ──▶
 //                                     ◀──    value  bytes    or  failed  exception

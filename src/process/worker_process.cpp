@@ -65,7 +65,8 @@ bool await_end(pid_t pid, int pidfd, int milliseconds, kernel::child_state& stat
 }  // namespace
 
 std::string hello_text() {
-  return "asyncio-cpp 0.1.0, pool messages 1, " + std::to_string(sizeof(void*) * 8) + " bits";
+  const kernel::code_place here = kernel::place_of(reinterpret_cast<void (*)()>(&hello_text));
+  return "a worker of asyncio-cpp, " + kernel::describe_module(here.module).identity;
 }
 
 worker_process::beginning worker_process::start(const detail::process_call* initializer) {
@@ -107,14 +108,8 @@ worker_process::beginning worker_process::spawn() {
   return beginning::ready;
 }
 
+// A program that went past process_worker() reads nothing: so nothing is sent before the hello.
 worker_process::beginning worker_process::greet(const detail::process_call* initializer) {
-  encoder start;
-  start.write(initializer != nullptr);
-  if (initializer != nullptr)
-    functions_.write(start, reinterpret_cast<void (*)()>(initializer->entry), initializer->target);
-  // It may be dead already: then that is what receiving tells, too.
-  send_message(socket_, message_kind::start, 0, start.bytes(),
-               initializer != nullptr ? std::string_view(initializer->arguments) : std::string_view());
   if (!await_readable(socket_, milliseconds_to_hello)) {
     kernel::signal_child(pid_, pidfd_, SIGKILL);
     end();
@@ -125,9 +120,16 @@ worker_process::beginning worker_process::greet(const detail::process_call* init
   if (receive_message(socket_, answer) != talk::done || answer.kind != message_kind::hello)
     return explain("saying hello");
   if (answer.view() != hello_text()) {
-    why_ = "a worker process has another build of the library: \"" + base::printable(answer.view()) + "\"";
+    why_ = "a worker process has another build of the library: " + base::printable(answer.view());
     return beginning::refused;
   }
+  encoder start;
+  start.write(initializer != nullptr);
+  if (initializer != nullptr)
+    functions_.write(start, reinterpret_cast<void (*)()>(initializer->entry), initializer->target);
+  // It may be dead already: then that is what receiving tells, too.
+  send_message(socket_, message_kind::start, 0, start.bytes(),
+               initializer != nullptr ? std::string_view(initializer->arguments) : std::string_view());
   if (receive_message(socket_, answer) != talk::done) return explain("running its initialiser");
   if (answer.kind == message_kind::ready) return beginning::ready;
   if (answer.kind != message_kind::failed) return explain("running its initialiser");

@@ -377,6 +377,44 @@ TEST(ProcessPool, is_a_scope_whose_end_waits_for_its_workers) {
   EXPECT_EQ(run(body()), 36);
 }
 
+TEST(ProcessPool, cancels_what_has_not_begun_when_an_exception_leaves_its_scope) {
+  const leaves_nothing check;
+  const test::scratch_folder folder;
+  door gate(folder);
+  std::vector<concurrent_future<int>> futures;
+  try {
+    process_pool_executor pool(1);
+    futures.push_back(pool.submit(tasks::wait_at, gate.path()));
+    futures.push_back(pool.submit(tasks::own_pid));
+    gate.await_visitor();
+    futures[1].add_done_callback([&](const concurrent_future<int>&) { gate.open(); });  // else nobody ever opens it
+    throw std::runtime_error("leaves");
+  } catch (const std::runtime_error&) {}
+  EXPECT_TRUE(futures[1].cancelled());
+  EXPECT_GT(futures[0].result(), 0);
+}
+
+TEST(ProcessPool, cancels_what_has_not_begun_when_the_body_of_its_scope_fails) {
+  const leaves_nothing check;
+  const test::scratch_folder folder;
+  door gate(folder);
+  std::vector<concurrent_future<int>> futures;
+  const auto body = [&]() -> coroutine<> {
+    process_pool_executor pool(1);
+    const auto inside = [&](process_pool_executor& p) -> coroutine<> {
+      futures.push_back(p.submit(tasks::wait_at, gate.path()));
+      futures.push_back(p.submit(tasks::own_pid));
+      gate.await_visitor();
+      futures[1].add_done_callback([&](const concurrent_future<int>&) { gate.open(); });
+      co_await sleep(0s);
+      throw std::runtime_error("fails");
+    };
+    co_await async_with(pool, inside);
+  };
+  EXPECT_EQ(failure_of([&] { run(body()); }), "runtime_error(fails)");
+  EXPECT_TRUE(futures[1].cancelled());
+}
+
 TEST(ProcessPool, may_be_cancelled_at_every_point_of_an_await_and_of_its_end) {
   const leaves_nothing check;
   const auto body = []() -> coroutine<> {

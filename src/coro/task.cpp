@@ -330,8 +330,8 @@ void remember_request(detail::coro_core* task) noexcept {
 }
 
 bool is_step(const detail::op* node) noexcept {
-  return node->done == &detail::run_step || detail::parking::continues(*node) || detail::foreign_wait::continues(*node) ||
-         detail::channel_wait::continues(*node);
+  return node->done == &detail::run_step || detail::parking::continues(*node) ||
+         detail::foreign_wait::continues(*node) || detail::channel_wait::continues(*node);
 }
 
 void continue_now(detail::coro_core* task) noexcept {

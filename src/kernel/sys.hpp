@@ -158,8 +158,7 @@ inline std::size_t read_size(std::size_t wanted) noexcept { return wanted; }
                   each(getaddrinfo) each(freeaddrinfo) each(getnameinfo) each(read_size) each(lstat) each(unlink)     \
                       each(pipe2) each(socketpair) each(open) each(find_at) each(posix_spawn) each(pidfd_open)        \
                           each(pidfd_send_signal) each(kill) each(waitid) each(writev) each(get_pending_signals)      \
-                              each(take_pending_signal) each(poll)            \
-                                  each(set_descriptor_flags)
+                              each(take_pending_signal) each(poll) each(set_descriptor_flags)
 
 #if defined(ASYNCIO_TEST_SEAMS)
 

@@ -20,13 +20,14 @@ namespace asyncio {
 /// Thread: any.   Python: none; queue.Queue for threads, asyncio.Queue for tasks.
 template <class T>
 class channel {
-  static_assert(std::is_object_v<T> && std::is_nothrow_destructible_v<T>, "a channel carries objects");
   using node = detail::channel_node<T>;
 
  public:
   using value_type = T;
   /// With room for `maxsize` items. Errors: std::invalid_argument for 0.
-  explicit channel(std::size_t maxsize) : handle_(maxsize, &node::drop) {}
+  explicit channel(std::size_t maxsize) : handle_(maxsize, &node::drop) {
+    static_assert(std::is_object_v<T> && std::is_nothrow_destructible_v<T>, "a channel carries objects");
+  }
 
   class [[nodiscard("it must be awaited: co_await c.put(item)")]] put_operation : public detail::channel_wait {
    public:

@@ -205,6 +205,33 @@ TEST(Channel, shut_down_at_once_it_throws_away_what_is_there) {
   EXPECT_EQ(c.try_get(), std::nullopt);
 }
 
+/// Shuts its channel down when it is moved for the first time: which is allowed, no lock being held.
+struct last_item {
+  explicit last_item(channel<last_item> c) : to_shut(std::move(c)) {}
+  last_item(last_item&& other) : to_shut(std::move(other.to_shut)) {
+    if (to_shut) std::exchange(to_shut, std::nullopt)->shutdown();
+  }
+  std::optional<channel<last_item>> to_shut;
+};
+
+TEST(Channel, an_item_that_is_being_put_when_it_is_shut_down_still_reaches_who_waits) {
+  testing::run([]() -> coroutine<> {
+    const channel<last_item> c(1);
+    const auto gets = [](channel<last_item> from) -> coroutine<bool> {
+      const std::optional<last_item> item = co_await from.next();
+      co_return item.has_value();
+    };
+    const task<bool> waiting = create_task(gets(c));
+    co_await settle();
+    last_item item(c);
+    EXPECT_TRUE(c.try_put(std::move(item)));
+    const bool got = co_await waiting;
+    EXPECT_TRUE(got);
+    const bool more = co_await gets(c);
+    EXPECT_FALSE(more);
+  });
+}
+
 TEST(Channel, its_shutdown_wakes_everybody) {
   testing::run([]() -> coroutine<> {
     const channel<int> empty(1), full(1);

@@ -97,8 +97,9 @@ struct no_exception {};
 
 template <class E>
 void expect_back(process_pool_executor& pool) {
+  const auto failed = pool.submit(&fail_with<E>, "the text");
   try {
-    pool.submit(&fail_with<E>, "the text").result();
+    failed.result();
     ADD_FAILURE() << typeid(E).name();
   } catch (const std::exception& e) {
     EXPECT_EQ(typeid(e), typeid(E));
@@ -124,15 +125,17 @@ TEST(ProcessPool, gives_the_standard_librarys_exceptions_back_as_themselves) {
 TEST(ProcessPool, gives_system_errors_back_with_their_code) {
   process_pool_executor pool(1);
   const auto opened = [] { throw std::system_error(ENOENT, std::generic_category(), "open '/nowhere'"); };
+  const auto failed = pool.submit(opened);
   try {
-    pool.submit(opened).result();
+    failed.result();
     ADD_FAILURE();
   } catch (const std::system_error& e) {
     EXPECT_EQ(e.code(), std::errc::no_such_file_or_directory);
     EXPECT_STREQ(e.what(), "open '/nowhere': No such file or directory");
   }
+  const auto again = pool.submit([] { throw std::system_error(EAGAIN, std::system_category()); });
   try {
-    pool.submit([] { throw std::system_error(EAGAIN, std::system_category()); }).result();
+    again.result();
     ADD_FAILURE();
   } catch (const std::system_error& e) {
     EXPECT_EQ(e.code(), std::error_code(EAGAIN, std::system_category()));
@@ -142,18 +145,18 @@ TEST(ProcessPool, gives_system_errors_back_with_their_code) {
 
 TEST(ProcessPool, tells_type_and_text_of_other_exceptions) {
   process_pool_executor pool(1);
+  const auto failed = pool.submit([] { throw app_error("disk full"); });
   try {
-    pool.submit([] { throw app_error("disk full"); }).result();
+    failed.result();
     ADD_FAILURE();
   } catch (const remote_error& e) {
     EXPECT_NE(e.type_name().find("app_error"), std::string::npos);
     EXPECT_EQ(e.message(), "disk full");
     EXPECT_EQ(e.what(), e.type_name() + ": disk full");
   }
-  EXPECT_EQ(failure_of([&] { pool.submit([] { throw 42; }).result(); }), "remote_error: int");
-  EXPECT_EQ(failure_of([&] { pool.submit([] { throw "a text"; }).result(); }), "remote_error: char const*: a text");
-  EXPECT_NE(failure_of([&] { pool.submit([] { throw no_exception(); }).result(); }).find("no_exception"),
-            std::string::npos);
+  EXPECT_EQ(failure_of(pool.submit([] { throw 42; })), "remote_error: int");
+  EXPECT_EQ(failure_of(pool.submit([] { throw "a text"; })), "remote_error: char const*: a text");
+  EXPECT_NE(failure_of(pool.submit([] { throw no_exception(); })).find("no_exception"), std::string::npos);
 }
 
 TEST(ProcessPool, tells_what_exceptions_were_caused_by) {
@@ -165,7 +168,7 @@ TEST(ProcessPool, tells_what_exceptions_were_caused_by) {
       std::throw_with_nested(std::runtime_error("cannot read the settings"));
     }
   };
-  EXPECT_EQ(failure_of([&] { pool.submit(nested).result(); }),
+  EXPECT_EQ(failure_of(pool.submit(nested)),
             "remote_error: std::runtime_error: cannot read the settings; caused by std::out_of_range: no such key");
 }
 
@@ -230,7 +233,7 @@ TEST(ProcessPool, is_broken_when_an_initializer_fails) {
   const auto first = pool.submit(tasks::own_pid);
   const std::string text =
       "broken_process_pool: the initialiser of a worker process has failed: std::runtime_error: no licence";
-  EXPECT_EQ(failure_of([&] { first.result(); }), text);
+  EXPECT_EQ(failure_of(first), text);
   EXPECT_EQ(failure_of([&] { pool.submit(tasks::own_pid); }), text);
 }
 
@@ -297,6 +300,16 @@ TEST(ProcessPool, lets_workers_have_pools_of_their_own) {
     return inner.submit(tasks::square, n).result();
   };
   EXPECT_EQ(pool.submit(nested, 5).result(), 25);
+}
+
+coroutine<int> a_little_later(int n) {
+  co_await sleep(1ms);
+  co_return n + 1;
+}
+
+TEST(ProcessPool, lets_workers_have_a_loop_of_their_own) {
+  process_pool_executor pool(1);
+  EXPECT_EQ(pool.submit([](int n) { return run(a_little_later(n)); }, 5).result(), 6);
 }
 
 TEST(ProcessPool, takes_tasks_from_many_threads) {  // under ThreadSanitizer

@@ -122,4 +122,11 @@ std::string failure_of(F call) {
   return "nothing";
 }
 
+/// Of a call in another process. The future lives on while the exception is read: ThreadSanitizer does not see how the
+/// standard library counts an exception's owners, the pool's thread among them.
+template <class T>
+std::string failure_of(const concurrent_future<T>& future) {
+  return failure_of([&] { future.result(); });
+}
+
 }  // namespace asyncio::spec

@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
 
 #include <fcntl.h>
@@ -18,8 +19,10 @@ asyncio::process_pool_executor made_before_main(1);
 
 /// Tells how a task of this pool ends.
 void submit_to(asyncio::process_pool_executor& pool) {
+  std::optional<asyncio::concurrent_future<int>> future;  // lives on while its exception is read
   try {
-    std::printf("%d\n", pool.submit(square, 4).result());
+    future = pool.submit(square, 4);
+    std::printf("%d\n", future->result());
   } catch (const asyncio::broken_process_pool& error) {
     std::printf("submit: %s\n", error.what());
   }

@@ -2,6 +2,7 @@
 // libuv's side of bench/subprocess.cpp.
 #include <uv.h>
 
+#include <cstdint>
 #include <vector>
 
 namespace {

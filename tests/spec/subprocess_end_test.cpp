@@ -352,7 +352,8 @@ TEST_P(SubprocessEnd, a_loop_that_is_closed_right_after_kill_leaves_nothing) {
   };
   asyncio::run(main);
   outlives->kill();
-  EXPECT_EQ(outlives->returncode(), std::nullopt);
+  // Its end may have come in the loop's last turn.
+  EXPECT_TRUE(!outlives->returncode() || outlives->returncode() == -SIGKILL);
   outlives.reset();
   EXPECT_EQ(test::open_descriptors(), before);
   wait_for_left_children();

@@ -165,7 +165,7 @@ class thread_pool_executor : public executor {
  private:
   friend struct detail::executor_access;
   struct impl;
-  std::unique_ptr<impl> impl_;
+  impl* const impl_;  // its own
 };
 
 }  // namespace asyncio

@@ -231,14 +231,11 @@ concept client_handler = detail::async_callable<std::decay_t<H>&, stream_reader,
 namespace detail {
 
 /// A server's handler, its type forgotten.
-class client_callback {
- public:
-  client_callback() = default;
-  client_callback(const client_callback&) = delete;
-  client_callback& operator=(const client_callback&) = delete;
-  virtual ~client_callback() = default;
-  virtual coroutine<> call(stream_reader&& reader, stream_writer&& writer) = 0;
+struct client_callback : counted {
+  using counted::counted;
+  coroutine<> (*call)(client_callback* self, stream_reader&& reader, stream_writer&& writer) = nullptr;
 };
+using client_callback_ptr = counted_ptr<client_callback>;
 
 template <class A>
 coroutine<> await_and_forget(A awaited) {
@@ -246,38 +243,37 @@ coroutine<> await_and_forget(A awaited) {
 }
 
 template <class H>
-class typed_client_callback final : public client_callback {
- public:
+struct typed_client_callback final : client_callback {
   template <class G>
-  explicit typed_client_callback(std::in_place_t, G&& handler) : handler_(std::forward<G>(handler)) {}
-  coroutine<> call(stream_reader&& reader, stream_writer&& writer) override {
-    using awaited = std::invoke_result_t<H&, stream_reader, stream_writer>;
-    if constexpr (std::same_as<awaited, coroutine<>>)
-      return detail::invoke(handler_, std::move(reader), std::move(writer));
-    else
-      return await_and_forget<std::decay_t<awaited>>(detail::invoke(handler_, std::move(reader), std::move(writer)));
+  explicit typed_client_callback(std::in_place_t, G&& h)
+      : client_callback([](counted* self) noexcept { delete static_cast<typed_client_callback*>(self); }),
+        handler(std::forward<G>(h)) {
+    this->call = [](client_callback* self, stream_reader&& reader, stream_writer&& writer) -> coroutine<> {
+      H& handler = static_cast<typed_client_callback*>(self)->handler;
+      using awaited = std::invoke_result_t<H&, stream_reader, stream_writer>;
+      if constexpr (std::same_as<awaited, coroutine<>>)
+        return detail::invoke(handler, std::move(reader), std::move(writer));
+      else
+        return await_and_forget<std::decay_t<awaited>>(detail::invoke(handler, std::move(reader), std::move(writer)));
+    };
   }
-
- private:
-  H handler_;
+  H handler;
 };
 
 /// A handler, checked, its type forgotten.
 template <class H>
-std::unique_ptr<client_callback> make_client_callback(H&& handler) {
+client_callback_ptr make_client_callback(H&& handler) {
   static_assert(client_handler<H>,
                 "a handler takes stream_reader and stream_writer by value, and is a coroutine function");
   static_assert(closure_has_a_name<H>, ASYNCIO_CLOSURE_SENTENCE);
   if constexpr (client_handler<H> && closure_has_a_name<H>)
-    return std::make_unique<typed_client_callback<std::decay_t<H>>>(std::in_place, std::forward<H>(handler));
+    return client_callback_ptr(new typed_client_callback<std::decay_t<H>>(std::in_place, std::forward<H>(handler)));
   else
-    return nullptr;
+    return client_callback_ptr();
 }
 
-coroutine<server> start_server(std::unique_ptr<client_callback> handler, std::string_view host, int port,
-                               server_options options);
-coroutine<server> start_unix_server(std::unique_ptr<client_callback> handler, std::string_view path,
-                                    server_options options);
+coroutine<server> start_server(client_callback_ptr handler, std::string_view host, int port, server_options options);
+coroutine<server> start_unix_server(client_callback_ptr handler, std::string_view path, server_options options);
 
 }  // namespace detail
 

@@ -9,7 +9,6 @@
 #include <exception>
 #include <iterator>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -89,6 +88,27 @@ class command {
   std::vector<std::string> argv_;
 };
 
+/// A look at descriptors that stand side by side: a vector, an array, a std::span.
+class descriptor_view {
+ public:
+  constexpr descriptor_view() noexcept = default;
+  constexpr descriptor_view(const int* first, std::size_t count) noexcept : first_(first), count_(count) {}
+  template <class R>
+    requires requires(const R& r) {
+      { std::data(r) } -> std::convertible_to<const int*>;
+      { std::size(r) } -> std::convertible_to<std::size_t>;
+    }
+  constexpr descriptor_view(const R& descriptors) noexcept
+      : descriptor_view(std::data(descriptors), std::size(descriptors)) {}
+  constexpr const int* begin() const noexcept { return first_; }
+  constexpr const int* end() const noexcept { return first_ + count_; }
+  constexpr std::size_t size() const noexcept { return count_; }
+
+ private:
+  const int* first_ = nullptr;
+  std::size_t count_ = 0;
+};
+
 /// How create_subprocess_exec() and create_subprocess_shell() start a child.
 struct subprocess_options {
   stdio in = {};
@@ -99,7 +119,7 @@ struct subprocess_options {
   std::size_t limit = 64 * 1024;          ///< of the readers' buffers: how long a line may be
   bool start_new_session = false;         ///< setsid(): out of reach of the terminal, and a group of its own
   std::optional<int> process_group = {};  ///< setpgid(): 0 makes a group of its own, a number joins one
-  std::span<const int> pass_fds = {};     ///< descriptors that it has too, under the same numbers; it has no others
+  descriptor_view pass_fds = {};          ///< descriptors that it has too, under the same numbers; it has no others
 };
 static_assert(std::is_aggregate_v<subprocess_options> && std::is_trivially_copyable_v<subprocess_options>);
 

@@ -34,10 +34,9 @@ struct thread_pool_executor::impl {
 executor::~executor() = default;
 
 thread_pool_executor::thread_pool_executor(std::size_t max_workers, std::string_view thread_name_prefix)
-    : impl_(std::make_unique<impl>(thread_name_prefix.empty() ? "pool" : thread_name_prefix,
-                                   checked_workers(max_workers))) {}
+    : impl_(new impl(thread_name_prefix.empty() ? "pool" : thread_name_prefix, checked_workers(max_workers))) {}
 
-thread_pool_executor::~thread_pool_executor() = default;
+thread_pool_executor::~thread_pool_executor() { delete impl_; }
 
 void thread_pool_executor::post(work call) { impl_->threads.post(call); }
 

@@ -111,8 +111,7 @@ void check_unix(const server_options& options, const std::string& path) {
   refuse_for_unix(options.keep_alive, "keep_alive");
 }
 
-coroutine<server> listen_on(std::unique_ptr<detail::client_callback> handler, streams::bound_sockets bound,
-                            server_options options) {
+coroutine<server> listen_on(detail::client_callback_ptr handler, streams::bound_sockets bound, server_options options) {
   const streams::serve_options serving{options.backlog, options.limit, options.max_connections};
   server_ref core = server_core::make(get_running_loop(), std::move(handler), std::move(bound), serving);
   server made = server::from_core(server_ref(core).detach());
@@ -120,8 +119,7 @@ coroutine<server> listen_on(std::unique_ptr<detail::client_callback> handler, st
   co_return std::move(made);
 }
 
-coroutine<server> serve(std::unique_ptr<detail::client_callback> handler, std::string host, int port,
-                        server_options options) {
+coroutine<server> serve(detail::client_callback_ptr handler, std::string host, int port, server_options options) {
   check(options, host, port);
   streams::bound_sockets bound;
   if (options.sock >= 0) {
@@ -144,8 +142,7 @@ coroutine<server> serve(std::unique_ptr<detail::client_callback> handler, std::s
   co_return co_await listen_on(std::move(handler), std::move(bound), options);
 }
 
-coroutine<server> serve_unix(std::unique_ptr<detail::client_callback> handler, std::string path,
-                             server_options options) {
+coroutine<server> serve_unix(detail::client_callback_ptr handler, std::string path, server_options options) {
   check_unix(options, path);
   streams::bound_sockets bound;
   if (options.sock >= 0) {
@@ -163,13 +160,11 @@ coroutine<server> serve_unix(std::unique_ptr<detail::client_callback> handler, s
 
 namespace detail {
 
-coroutine<server> start_server(std::unique_ptr<client_callback> handler, std::string_view host, int port,
-                               server_options options) {
+coroutine<server> start_server(client_callback_ptr handler, std::string_view host, int port, server_options options) {
   return serve(std::move(handler), std::string(host), port, options);
 }
 
-coroutine<server> start_unix_server(std::unique_ptr<client_callback> handler, std::string_view path,
-                                    server_options options) {
+coroutine<server> start_unix_server(client_callback_ptr handler, std::string_view path, server_options options) {
   return serve_unix(std::move(handler), std::string(path), options);
 }
 

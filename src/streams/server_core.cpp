@@ -40,16 +40,15 @@ struct server_core::client final : stream_core::observer, detail::waiter, detail
   void take_note() noexcept;
 };
 
-server_core::server_core(event_loop& loop, std::unique_ptr<detail::client_callback> handler,
-                         serve_options options) noexcept
+server_core::server_core(event_loop& loop, detail::client_callback_ptr handler, serve_options options) noexcept
     : loop_(&loop), home_(loop::loop::of(loop.core())), handler_(std::move(handler)), options_(options) {
   loop_end_.owner = this;
   loop_end_.on_close = &server_core::loop_closes;
   home_.get().add_close_hook(loop_end_);
 }
 
-io::ref<server_core> server_core::make(event_loop& loop, std::unique_ptr<detail::client_callback> handler,
-                                       bound_sockets bound, serve_options options) {
+io::ref<server_core> server_core::make(event_loop& loop, detail::client_callback_ptr handler, bound_sockets bound,
+                                       serve_options options) {
   auto core = io::ref<server_core>::adopt(new server_core(loop, std::move(handler), options));
   core->file_ = std::move(bound.file);
   core->listeners_.reserve(bound.sockets.size());
@@ -130,7 +129,8 @@ void server_core::add_client(io::unique_fd fd, const socket_address& peer) {
   try {
     c->ends.emplace(stream_reader::from_core(core_ref(core).detach()),
                     stream_writer::from_core(core_ref(core).detach()));
-    c->served = loop_->create_task(handler_->call(std::move(c->ends->reader), std::move(c->ends->writer)));
+    c->served =
+        loop_->create_task(handler_->call(handler_.get(), std::move(c->ends->reader), std::move(c->ends->writer)));
     c->running = true;
   } catch (...) {
     report_failure(*c, std::current_exception());

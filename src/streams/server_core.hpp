@@ -31,8 +31,8 @@ struct serve_options {
 class server_core final : public io::counted, private io::listener_user {
  public:
   /// Errors: std::bad_alloc.
-  static io::ref<server_core> make(event_loop& loop, std::unique_ptr<detail::client_callback> handler,
-                                   bound_sockets bound, serve_options options);
+  static io::ref<server_core> make(event_loop& loop, detail::client_callback_ptr handler, bound_sockets bound,
+                                   serve_options options);
 
   /// Errors: std::runtime_error in a thread that is not the loop's.
   void check_thread(const char* call) const;
@@ -66,7 +66,7 @@ class server_core final : public io::counted, private io::listener_user {
     server_core* owner = nullptr;
   };
 
-  server_core(event_loop& loop, std::unique_ptr<detail::client_callback> handler, serve_options options) noexcept;
+  server_core(event_loop& loop, detail::client_callback_ptr handler, serve_options options) noexcept;
   ~server_core() override;
   static void loop_closes(detail::close_hook* self) noexcept;
 
@@ -81,7 +81,7 @@ class server_core final : public io::counted, private io::listener_user {
   event_loop* loop_;
   io::home home_;
   loop_end loop_end_;
-  std::unique_ptr<detail::client_callback> handler_;
+  detail::client_callback_ptr handler_;
   const serve_options options_;
   std::vector<io::ref<io::listener>> listeners_;
   io::socket_file file_;

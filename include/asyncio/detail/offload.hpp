@@ -139,11 +139,22 @@ struct offload_call final : offload {
   std::optional<bound_function<F, A...>> bound;
 };
 
-struct offload_deleter {
-  void operator()(offload* call) const noexcept { call->destroy(call); }
-};
 /// A call that has not begun its way.
-using offload_ptr = std::unique_ptr<offload, offload_deleter>;
+class offload_ptr {
+ public:
+  explicit offload_ptr(offload* call) noexcept : call_(call) {}
+  offload_ptr(offload_ptr&& other) noexcept : call_(other.release()) {}
+  offload_ptr& operator=(const offload_ptr&) = delete;
+  ~offload_ptr() {
+    if (call_ != nullptr) call_->destroy(call_);
+  }
+  offload* get() const noexcept { return call_; }
+  offload* operator->() const noexcept { return call_; }
+  offload* release() noexcept { return std::exchange(call_, nullptr); }
+
+ private:
+  offload* call_;
+};
 
 template <class R, class F, class... A>
 offload_ptr make_offload(F&& f, A&&... args) {

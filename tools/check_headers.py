@@ -3,7 +3,7 @@
 """Checks that public headers stand alone, and what the face costs to compile.
 
     tools/check_headers.py alone COMPILER    every header of include/ compiles by itself, and twice in one file
-    tools/check_headers.py budget [COMPILER] <asyncio/asyncio.hpp> costs at most 0.40 s over an empty file
+    tools/check_headers.py budget [COMPILER] <asyncio/asyncio.hpp> costs at most 0.45 s over an empty file
 
 The cost is the compiler's own processor time (-O0, syntax only), the least of several runs of each, taken in turns.
 On a slower machine, or a busy one, the budget is worth as much as on the one it was set on: it is stretched by what the
@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FLAGS = ["-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'include'}"]
 FACE = "asyncio/asyncio.hpp"
-BUDGET_SECONDS = 0.40
+BUDGET_SECONDS = 0.45
 # What is compiled to compare machines, and what it cost on the machine of the budget.
 REFERENCE = ("chrono", "string", "vector", "span", "tuple", "optional", "system_error")
 REFERENCE_SECONDS = 0.27

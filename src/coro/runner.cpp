@@ -92,7 +92,11 @@ class closing_guard {
     if (interrupted) return;
     for (const int number : {SIGINT, SIGTERM}) {
       if ((number == SIGTERM && !sigterm) || !may_stand_by(loop, number)) continue;
-      signals_.add(loop::listener::standby, number, &closing_guard::on_interrupt, this, [](void*) noexcept {});
+      try {
+        signals_.add(loop::listener::standby, number, &closing_guard::on_interrupt, this, [](void*) noexcept {});
+      } catch (const std::exception&) {
+        continue;  // no memory for it, or another loop has the signal: the loop is closed all the same
+      }
       (number == SIGINT ? on_sigint_ : on_sigterm_) = true;
     }
   }

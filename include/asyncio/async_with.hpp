@@ -147,7 +147,12 @@ template <class X, class F>
 auto async_with(X&& manager, F&& body) {
   using result = detail::body_result_t<F, detail::entered_t<std::remove_reference_t<X>>>;
   static_assert(closure_has_a_name<F>, ASYNCIO_CLOSURE_SENTENCE);
-  return detail::with<result, detail::held_t<X>, std::decay_t<F>>(std::forward<X>(manager), std::forward<F>(body));
+  static_assert(std::constructible_from<detail::held_t<X>, X>,
+                "async_with moves a temporary scope in, and this one cannot be moved: name it, and hand over the name");
+  if constexpr (std::constructible_from<detail::held_t<X>, X>)
+    return detail::with<result, detail::held_t<X>, std::decay_t<F>>(std::forward<X>(manager), std::forward<F>(body));
+  else
+    return detail::refused();
 }
 
 #define ASYNCIO_BODY_SENTENCE                                                                                     \

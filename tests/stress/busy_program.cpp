@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// A program that is busy with everything at once, for interrupt_test.py: connections, timers, threads, other loops.
+// A program that is busy with everything at once, for interrupt_test.py: connections, timers, threads, other loops, child
+// processes.
 // usage: busy_program MILLISECONDS. It says READY when it has begun, and at its end how many of its parts were not cleaned
 // up. Its status is 0, or 130 when it was interrupted.
 #include <asyncio/asyncio.hpp>
@@ -82,6 +83,25 @@ asyncio::coroutine<> cross_threads() {
   co_await asyncio::async_with(asyncio::loop_group(2), use_group);
 }
 
+asyncio::coroutine<> start_children() {
+  const part here;
+  const auto talk_to = [](asyncio::process& child) -> asyncio::coroutine<> {
+    (void)co_await child.communicate("a line\n");
+  };
+  while (true) {
+    auto child = co_await asyncio::create_subprocess_exec(
+        asyncio::command("cat"), {.in = asyncio::subprocess::pipe, .out = asyncio::subprocess::pipe});
+    co_await asyncio::async_with(std::move(child), talk_to);
+  }
+}
+
+asyncio::coroutine<> keep_a_child() {
+  const part here;
+  auto child = co_await asyncio::create_subprocess_exec(asyncio::command("sleep", "3600"));
+  const auto wait_for_it = [](asyncio::process& p) -> asyncio::coroutine<> { (void)co_await p.wait(); };
+  co_await asyncio::async_with(std::move(child), wait_for_it);
+}
+
 asyncio::coroutine<> clean_up_slowly() {
   const part here;
   const auto wait = []() -> asyncio::coroutine<> { co_await asyncio::sleep(1h); };
@@ -100,7 +120,9 @@ asyncio::coroutine<> amain(std::chrono::milliseconds how_long) {
       group.create_task(talk(port));
       group.create_task(tick());
       group.create_task(offload());
+      group.create_task(start_children());
     }
+    group.create_task(keep_a_child());
     group.create_task(cross_threads());
     group.create_task(clean_up_slowly());
     (void)asyncio::create_task(clean_up_slowly());  // left to run()

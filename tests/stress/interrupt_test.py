@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSL-1.0
-"""Ctrl-C at random moments of a busy program: it always ends within a second, with everything cleaned up.
+"""Ctrl-C at random moments of a busy program: it always ends within a second, with everything cleaned up, its children
+too.
 
 usage: interrupt_test.py PROGRAM [MOMENTS [SEED]]
 
@@ -7,6 +8,7 @@ Every fourth time a second one follows soon after the first, which may end the p
 ASYNCIO_TEST_PATIENCE: by how much a slow machine or a sanitizer may stretch the second (1)."""
 
 import os
+import pathlib
 import random
 import signal
 import subprocess
@@ -18,6 +20,20 @@ MOMENTS = int(sys.argv[2]) if len(sys.argv) > 2 else 20
 SEED = int(sys.argv[3]) if len(sys.argv) > 3 else time.time_ns() % 1_000_000
 LIMIT = 1.0 * float(os.environ.get("ASYNCIO_TEST_PATIENCE", "1"))
 INTERRUPTED = 128 + signal.SIGINT
+MARK = f"ASYNCIO_BUSY_PROGRAM={os.getpid()}"
+
+
+def end_children():
+    """The processes that bear our mark: how many there were."""
+    found = 0
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if MARK.encode() in (process / "environ").read_bytes().split(b"\0") and int(process.name) != os.getpid():
+                os.kill(int(process.name), signal.SIGKILL)
+                found += 1
+        except (OSError, ValueError):
+            pass
+    return found
 
 
 def at_one_moment(chance):
@@ -25,7 +41,9 @@ def at_one_moment(chance):
     runs_ms = chance.randrange(20, 200)
     first, second = chance.uniform(0, 0.22), chance.uniform(0, 0.02)
     twice = chance.randrange(4) == 0
-    with subprocess.Popen([PROGRAM, str(runs_ms)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as busy:
+    marked = dict(os.environ, **dict([MARK.split("=")]))
+    with subprocess.Popen([PROGRAM, str(runs_ms)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          env=marked) as busy:
         try:
             if busy.stdout.readline() != "READY\n":
                 return "it did not begin", 0.0
@@ -46,6 +64,9 @@ def at_one_moment(chance):
         return f"status {busy.returncode}: {where}", took
     if took > LIMIT:
         return f"it took {took:.3f} s to end: {where}", took
+    left = end_children()
+    if left and not ended_by_signal:
+        return f"{left} child processes left: {where}", took
     # One signal ends the process itself only when all is cleaned up: between the end of run() and that of main().
     clean = said.endswith("left 0\n") or (ended_by_signal and said == "" and runs_ms / 1000 < first + took)
     if errors or not (clean or (twice and ended_by_signal)):

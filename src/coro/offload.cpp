@@ -35,11 +35,6 @@ bool begin(offload& call, offload::stage_t as) noexcept {
   return true;
 }
 
-void destroy_result(offload& call) noexcept {
-  if (call.has_result) call.to->kind->destroy_value(call.to.get());
-  call.has_result = false;
-}
-
 // In a thread of the executor.
 void execute(job* self) noexcept {
   auto* me = static_cast<offload*>(self);
@@ -60,17 +55,18 @@ void go_home(job* self) noexcept {
   auto* me = static_cast<offload*>(self);
   inbox* home = me->to->home;
   if (home->post(me)) return;
-  destroy_result(*me);
   const offload_use last(me);
 }
 
 void give_outcome(offload& call) noexcept {
-  if (call.error != nullptr)
-    call.to->finish_error(std::move(call.error));
-  else if (std::exchange(call.has_result, false))
-    call.to->finish_value();
-  else
-    call.to->finish_cancelled({});
+  if (call.error != nullptr) return call.to->finish_error(std::move(call.error));
+  if (!call.has_result) return call.to->finish_cancelled({});
+  try {
+    call.give(&call);
+  } catch (...) {
+    return call.to->finish_error(std::current_exception());
+  }
+  call.to->finish_value();
 }
 
 // In the loop's thread; after the loop's end it has nothing more to do than to let everything die.
@@ -85,7 +81,6 @@ void arrive(op* self) noexcept {
     me->returned = {};
     if (!loop->closing() && !me->to->is_done()) give_outcome(*me);
   }
-  destroy_result(*me);
   me->clear(me);
 }
 

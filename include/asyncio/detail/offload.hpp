@@ -88,7 +88,8 @@ struct bound_function {
 /// and everything dies in the loop's thread. Only when that door is shut, because the loop was closed while the call ran, does it die in the
 /// thread that ran it.
 ///
-/// The result is made in its place in the future, which nobody looks at before it is finished.
+/// The result stands here until it is home, and is moved into the future there: the future is its owner's too, who may have
+/// given it another outcome meanwhile.
 struct offload : job, op, waiter, close_hook {
   offload(bool stoppable, const char* type);
   offload(const offload&) = delete;
@@ -100,6 +101,7 @@ struct offload : job, op, waiter, close_hook {
   };
 
   void (*call)(offload*) = nullptr;              ///< makes the result; may throw
+  void (*give)(offload*) = nullptr;              ///< moves it to where the future has its own; may throw
   void (*clear)(offload*) noexcept = nullptr;    ///< the function and its arguments die
   void (*destroy)(offload*) noexcept = nullptr;  ///< so does all of it
   core_ref<> to;
@@ -127,7 +129,11 @@ struct offload_call final : offload {
       if constexpr (std::is_void_v<R>)
         static_cast<void>(me->bound->call(me->stop));
       else
-        ::new (value_place<R>(me->to.get())) R(me->bound->call(me->stop));
+        ::new (static_cast<void*>(&me->result)) R(me->bound->call(me->stop));
+    };
+    this->give = [](offload* self) {
+      if constexpr (!std::is_void_v<R>)
+        emplace_value<R>(self->to.get(), std::move(static_cast<offload_call*>(self)->result));
     };
     this->clear = [](offload* self) noexcept { static_cast<offload_call*>(self)->bound.reset(); };
     this->destroy = [](offload* self) noexcept {
@@ -136,7 +142,15 @@ struct offload_call final : offload {
       pool_free(me, sizeof(offload_call));
     };
   }
+  ~offload_call() {
+    if constexpr (!std::is_void_v<R>)
+      if (this->has_result) result.~R();
+  }
+
   std::optional<bound_function<F, A...>> bound;
+  union {
+    stored_t<R> result;
+  };
 };
 
 /// A call that has not begun its way.

@@ -124,6 +124,7 @@ struct callback_node : timer_op {
   void (*drop)(callback_node*) noexcept = nullptr;  ///< destroys the closure, once
   void (*free)(callback_node*) noexcept = nullptr;  ///< frees the node
   counted_thing variables;                          ///< of the context that it was scheduled in
+  const thread_state* runs_in = nullptr;            ///< the thread in which it runs, of a shared one
   std::uint32_t refs = 1;
   std::uint8_t state = pending;
   bool shared = false;  ///< use the two words through atomics

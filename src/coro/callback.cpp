@@ -7,7 +7,9 @@ namespace asyncio::detail {
 
 // A node of call_soon_threadsafe is shared: its count and state are changed by any thread. pending → running → finished
 // is the loop's way; pending → cancelled is cancel()'s; one exchange decides. cancel() of a running call waits for
-// `finished`, but not in the loop's own thread, where that is the call itself.
+// `finished`, but not in the thread that runs it, where that is the call itself, or the end of its closure, which may come
+// when the loop is closed already. Who cancels does not look into the inbox: a shared node is no user of it, and it goes
+// when the loop ends behind the call.
 
 namespace {
 auto refs_of(callback_node& node) noexcept { return std::atomic_ref<std::uint32_t>(node.refs); }
@@ -56,6 +58,7 @@ void callback_node::release() noexcept {
 void callback_node::run(op* self) noexcept {
   auto& node = *static_cast<callback_node*>(self);
   loop_core* loop = node.home->loop();
+  node.runs_in = &here;  // read by those who see that it runs
   if (change_state(node, pending, running)) {
     if (loop != nullptr && !loop->closing()) invoke(node, *loop);
     node.drop(&node);
@@ -80,7 +83,7 @@ void callback_node::cancel() noexcept {
     }
     return;
   }
-  if (!shared || state_of(*this).load(std::memory_order_acquire) != running || home->owned_here()) return;
+  if (!shared || state_of(*this).load(std::memory_order_acquire) != running || runs_in == &here) return;
   while (state_of(*this).load(std::memory_order_acquire) == running) state_of(*this).wait(running);
 }
 

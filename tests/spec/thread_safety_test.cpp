@@ -4,7 +4,9 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace asyncio::spec {
@@ -140,6 +142,38 @@ TEST(CallSoonThreadsafe, cancelling_from_another_thread_waits_for_a_call_that_is
 }
 
 // S27: whoever wins, the call was made or it was cancelled, never both, never neither.
+// The inbox goes with the loop while a late canceller is still asking. Under ThreadSanitizer.
+TEST(CallSoonThreadsafe, cancelling_a_call_that_runs_while_its_loop_ends_touches_nothing_of_the_loop) {
+  for (int round = 0; round < 500; ++round) {
+    auto loop = new_event_loop();
+    std::atomic<bool> runs{false};
+    const callback_handle handle = loop->call_soon_threadsafe([&] { runs = true; });
+    std::thread other([handle, &runs] {
+      while (!runs) {}
+      handle.cancel();
+    });
+    loop->run_once(0ms);
+    loop.reset();
+    other.join();
+  }
+}
+
+TEST(CallSoonThreadsafe, a_closure_that_cancels_its_own_call_as_it_dies_with_a_closed_loop_does_not_wait_for_itself) {
+  struct canceller {
+    explicit canceller(std::optional<callback_handle>& h) : handle(&h) {}
+    canceller(canceller&& other) noexcept : handle(std::exchange(other.handle, nullptr)) {}
+    ~canceller() {
+      if (handle != nullptr && *handle) (*handle)->cancel();
+    }
+    std::optional<callback_handle>* handle;
+  };
+  std::optional<callback_handle> handle;
+  auto loop = new_event_loop();
+  handle.emplace(loop->call_soon_threadsafe([last_word = canceller(handle)] {}));
+  loop->close();
+  EXPECT_FALSE(handle->cancelled());
+}
+
 TEST(CallSoonThreadsafe, a_race_of_the_call_and_its_cancellation_has_one_winner) {
   auto loop = new_event_loop();
   constexpr int rounds = 3000;

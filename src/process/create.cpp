@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include "base/log.hpp"
 #include "io/transport.hpp"
 #include "kernel/pipe.hpp"
 #include "kernel/spawn.hpp"
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <stdexcept>
 
 namespace asyncio {
@@ -76,6 +78,17 @@ void check(const request& r) {
     throw std::invalid_argument("process_group must not be negative");
 }
 
+/// One that is not open would become one of ours, as soon as a pipe takes its number.
+void refuse_closed(const request& r) {
+  std::vector<int> given = r.pass_fds;
+  for (const stdio s : {r.in, r.out, r.err})
+    if (s.value() >= 0) given.push_back(s.value());
+  for (const int fd : given)
+    if (!kernel::is_open(fd))
+      throw io::os_error(EBADF, "cannot start '" + base::printable(r.spawn.argv.front()) +
+                                    "': cannot hand over descriptor " + std::to_string(fd));
+}
+
 /// The standard descriptors of a child, as they are made: its ends, and ours of the pipes.
 class wiring {
  public:
@@ -136,6 +149,7 @@ class wiring {
 /// Everything that can fail comes before the child is there.
 process start(loop::loop& l, request r) {
   check(r);
+  refuse_closed(r);
   wiring wires(r.spawn.descriptors);
   unique_fd in = wires.connect_input(r.in);
   unique_fd out = wires.connect_output(r.out);

@@ -2,6 +2,7 @@
 // Child processes: what they are given, and how one talks with them.
 #include "spec/subprocess_test.hpp"
 
+#include <array>
 #include <map>
 
 #include <fcntl.h>
@@ -303,6 +304,16 @@ TEST_P(SubprocessTalk, a_program_that_cannot_be_started_is_told_by_name_and_leav
     EXPECT_EQ(names, "cannot start 'true': cannot go to the directory '/no/such/directory': No such file or directory");
     auto [no_fd, told] = co_await failure_of(create_subprocess_exec(command("true"), {.out = 999}));
     EXPECT_EQ(no_fd, EBADF) << told;
+    const int first_free = ::dup(0);  // the next pipe would have this number
+    ::close(first_free);
+    const std::array<int, 1> passed{first_free};
+    auto [not_ours, why_not] =
+        co_await failure_of(create_subprocess_exec(command("true"), {.in = subprocess::pipe, .pass_fds = passed}));
+    EXPECT_EQ(not_ours, EBADF) << why_not;
+    EXPECT_TRUE(contains(why_not, "descriptor " + std::to_string(first_free))) << why_not;
+    auto [no_input, says] =
+        co_await failure_of(create_subprocess_exec(command("true"), {.in = first_free, .out = subprocess::pipe}));
+    EXPECT_EQ(no_input, EBADF) << says;
     EXPECT_EQ(all_tasks().size(), 1u);
   });
 }

@@ -60,7 +60,7 @@ class process_pool_executor {
   process_pool_executor(const process_pool_executor&) = delete;
   process_pool_executor& operator=(const process_pool_executor&) = delete;
   /// shutdown(): waits for every task that was submitted; when an exception leaves the pool's scope, for those that have
-  /// begun, and the others are cancelled.
+  /// begun, and the others are cancelled. In a callback of one of the pool's futures it does not wait.
   ~process_pool_executor();
 
   /// Has f(args…) called in a worker process. Arguments become bytes now: they may go as soon as submit() returns.

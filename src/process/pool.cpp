@@ -58,6 +58,7 @@ process_pool::process_pool(process_pool_options options, std::optional<process_c
 process_pool::~process_pool() = default;
 
 bool process_pool::is_of_parent() const noexcept { return made_in_ != kernel::fork_count(); }
+bool process_pool::runs_here() const noexcept { return pool_of_thread == this; }
 
 // ---- from any thread
 
@@ -119,7 +120,7 @@ void process_pool::shutdown(bool wait, bool cancel_futures) {
 }
 
 void process_pool::refuse_self() const {
-  if (pool_of_thread == this)
+  if (runs_here())
     throw std::runtime_error(
         "a callback of a process pool's future cannot wait for that pool: it runs in the pool's thread");
 }
@@ -187,6 +188,7 @@ process_pool::job_ptr process_pool::next(line& me) {
       if (stopping_ || !broken_.empty()) {
         std::erase(idle_, &me);
         me.idle = false;
+        me.has_worker = false;  // not for a job that another line gives back
         return nullptr;
       }
       if (!me.idle) {

@@ -52,6 +52,8 @@ class process_pool {
   /// After shutdown(): done when no line is left.
   concurrent_future<void> ended();
   bool is_of_parent() const noexcept;
+  /// Is the calling thread one of its lines'?
+  bool runs_here() const noexcept;
   std::size_t max_workers() const noexcept { return most_; }
 
  private:

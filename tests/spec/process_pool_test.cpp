@@ -2,6 +2,7 @@
 // Functions of this program, run in other processes: what goes there and what comes back.
 #include "process_pool_test.hpp"
 
+#include <atomic>
 #include <cerrno>
 #include <map>
 #include <memory>
@@ -291,6 +292,26 @@ TEST(ProcessPool, refuses_to_wait_for_itself_in_a_callback) {
   });
   const std::string text = seen.result();
   EXPECT_TRUE(text == "nothing, runtime_error" || text == "nothing, nothing") << text;
+}
+
+TEST(ProcessPool, whose_last_owner_goes_in_a_callback_ends_without_waiting_there) {
+  auto pool = std::make_shared<process_pool_executor>(1);
+  const concurrent_future<int> future = pool->submit(tasks::square, 3);
+  const concurrent_future<int> later = pool->submit(tasks::square, 4);
+  detail::concurrent_promise<void> gone;
+  const concurrent_future<void> seen = gone.get_future();
+  (void)gone.start();
+  std::weak_ptr<process_pool_executor> watched = pool;
+  std::atomic<bool> let_go{false};
+  future.add_done_callback([&](const concurrent_future<int>&) {
+    while (!let_go) std::this_thread::yield();
+    pool.reset();
+    gone.set_result();
+  });
+  let_go = true;
+  seen.result();
+  EXPECT_TRUE(watched.expired());
+  EXPECT_EQ(later.result(), 16);
 }
 
 TEST(ProcessPool, lets_workers_have_pools_of_their_own) {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <stop_token>
 
 namespace asyncio::spec {
@@ -86,6 +87,47 @@ TEST(RunInExecutor, cancelling_asks_a_function_that_takes_a_stop_token_to_stop) 
     co_await settle();
     pool.shutdown();
     EXPECT_TRUE(stopped);
+  });
+}
+
+// The future is its owner's.
+TEST(RunInExecutor, a_future_that_was_given_another_outcome_meanwhile_keeps_it) {
+  run([]() -> coroutine<> {
+    thread_pool_executor pool(2);
+    gate door;
+    const auto call = [&] {
+      door.pass();
+      return std::string(100, 'x');
+    };
+    auto finished = get_running_loop().run_in_executor(pool, call);
+    auto failed = get_running_loop().run_in_executor(pool, call);
+    door.wait_for(2);
+    finished.set_result(std::string(200, 'm'));
+    failed.set_exception(std::make_exception_ptr(std::out_of_range("mine")));
+    door.open();
+    pool.shutdown();
+    for (int turns = 0; turns < 3; ++turns) co_await sleep(0ms);
+    EXPECT_EQ(finished.result(), std::string(200, 'm'));
+    EXPECT_THROW(static_cast<void>(failed.result()), std::out_of_range);
+  });
+}
+
+// A result goes home by a move, whose exception is the outcome.
+TEST(RunInExecutor, a_result_that_cannot_be_moved_fails_the_future) {
+  struct heavy {
+    heavy() = default;
+    heavy(heavy&&) { throw std::length_error("too heavy"); }
+  };
+  run([]() -> coroutine<> {
+    const auto call = [] { return heavy(); };
+    auto moved = get_running_loop().run_in_executor(nullptr, call);
+    std::string thrown;
+    try {
+      (void)co_await std::move(moved);
+    } catch (const std::length_error& error) {
+      thrown = error.what();
+    }
+    EXPECT_EQ(thrown, "too heavy");
   });
 }
 

@@ -35,6 +35,17 @@ class left_children {
     std::scoped_lock hold(mutex_);
     std::erase_if(pids_, [](pid_t pid) { return kernel::reap(pid, -1).ended; });
   }
+  /// The thread that has waited for it comes last, unless another start() has been there before.
+  void reap(pid_t pid) noexcept {
+    std::scoped_lock hold(mutex_);
+    if (std::erase(pids_, pid) != 0) kernel::reap(pid, -1);
+  }
+  /// 0, or an errno. Once it was reaped its number is anybody's: so only to one that is still listed.
+  int signal(pid_t pid, int number) noexcept {
+    std::scoped_lock hold(mutex_);
+    if (std::ranges::find(pids_, pid) == pids_.end()) return ESRCH;
+    return kernel::signal_child(pid, -1, number);
+  }
   /// There is a new child of this number: an old one was reaped by somebody else.
   void forget(pid_t pid) noexcept {
     std::scoped_lock hold(mutex_);
@@ -142,7 +153,10 @@ void child::wait_in_thread(void* wait) noexcept {
   kernel::await_exit(pid);
   child* owner = mine->taken.exchange(true) ? nullptr : mine->owner;
   if (owner != nullptr && owner->home_.box().post(&owner->back_)) return;
-  kernel::reap(pid, -1);
+  if (owner != nullptr)
+    kernel::reap(pid, -1);
+  else
+    left_children::all().reap(pid);
   delete mine;
   if (owner != nullptr) owner->release();
 }
@@ -161,8 +175,11 @@ void child::thread_came_back(detail::op* self) noexcept {
 void child::loop_ends(detail::close_hook* self) noexcept {
   child* me = static_cast<owned<detail::close_hook>*>(self)->owner;
   me->user_ = nullptr;
-  me->close_pidfd();
-  if (me->wait_->taken.exchange(true)) return;  // it is about to post
+  me->leave();                            // before the thread can look for it
+  if (me->wait_->taken.exchange(true)) {  // it is about to post
+    left_children::all().forget(me->pid_);
+    return;
+  }
   me->wait_ = nullptr;
   me->home_.get().post_came();
   me->release();
@@ -189,6 +206,7 @@ bool child::reap() noexcept {
 }
 
 void child::leave() noexcept {
+  left_ = true;
   close_pidfd();
   user_ = nullptr;
   try {
@@ -206,7 +224,7 @@ void child::close_pidfd() noexcept {
 
 int child::signal(int number) noexcept {
   if (code_) return 0;
-  const int error = kernel::signal_child(pid_, pidfd_, number);
+  const int error = left_ ? left_children::all().signal(pid_, number) : kernel::signal_child(pid_, pidfd_, number);
   return error == ESRCH ? 0 : error;
 }
 

@@ -81,6 +81,7 @@ class child final : public counted {
   pid_t pid_ = -1;
   int pidfd_ = -1;
   std::optional<int> code_;
+  bool left_ = false;
   child_user* user_ = nullptr;
   owned<kernel::io_op> readable_;
   owned<detail::op> back_;

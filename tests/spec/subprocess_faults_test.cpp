@@ -2,6 +2,11 @@
 // Child processes when the system refuses.
 #include "spec/subprocess_test.hpp"
 
+#include <csignal>
+#include <optional>
+
+#include <sys/wait.h>
+
 namespace asyncio::spec {
 namespace {
 
@@ -97,6 +102,21 @@ TEST(SubprocessFaults, a_child_that_is_not_to_be_reaped_when_its_pidfd_says_so_i
 }
 
 // F1
+// S239. Its number may be another process's by then.
+TEST(SubprocessFaults, a_child_that_outlived_its_loop_and_was_reaped_is_sent_no_signals) {
+  std::optional<process> left;
+  run([&]() -> coroutine<> { left.emplace(co_await create_subprocess_exec(command("sleep", "1000"))); });
+  left->kill();
+  siginfo_t about;
+  EXPECT_EQ(::waitid(P_PID, static_cast<id_t>(left->pid()), &about, WEXITED | WNOWAIT), 0);
+  EXPECT_EQ(about.si_status, SIGKILL);
+  run([]() -> coroutine<> { co_await converse(); });  // whose start reaps it
+  sys_faults faults;
+  faults.fail<&sys::table::kill>(EPERM);
+  faults.fail<&sys::table::pidfd_send_signal>(EPERM);
+  EXPECT_NO_THROW(left->kill());
+}
+
 TEST(SubprocessFaults, interrupted_calls_are_repeated) {
   run_clean([]() -> coroutine<> {
     sys_faults faults;

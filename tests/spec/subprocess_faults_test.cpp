@@ -101,7 +101,6 @@ TEST(SubprocessFaults, a_child_that_is_not_to_be_reaped_when_its_pidfd_says_so_i
   });
 }
 
-// F1
 // S239. Its number may be another process's by then.
 TEST(SubprocessFaults, a_child_that_outlived_its_loop_and_was_reaped_is_sent_no_signals) {
   std::optional<process> left;
@@ -117,6 +116,7 @@ TEST(SubprocessFaults, a_child_that_outlived_its_loop_and_was_reaped_is_sent_no_
   EXPECT_NO_THROW(left->kill());
 }
 
+// F1
 TEST(SubprocessFaults, interrupted_calls_are_repeated) {
   run_clean([]() -> coroutine<> {
     sys_faults faults;

@@ -40,8 +40,15 @@ asyncio::coroutine<> relay(asyncio::stream_reader from, asyncio::stream_writer t
   }
 }
 
+/// None of them runs on when this goes, whatever the reason.
+struct children : std::vector<asyncio::process> {
+  ~children() {
+    for (asyncio::process& each : *this) each.kill();  // nothing, of one that has ended
+  }
+};
+
 asyncio::coroutine<int> run_all(const std::vector<stage>& stages, bool verbose) {
-  std::vector<asyncio::process> children;
+  children running;
   std::vector<std::size_t> bytes(stages.size(), 0);
   std::vector<asyncio::task<>> relays;
   for (std::size_t i = 0; i < stages.size(); ++i) {
@@ -51,14 +58,14 @@ asyncio::coroutine<int> run_all(const std::vector<stage>& stages, bool verbose) 
     asyncio::process child = co_await asyncio::create_subprocess_exec(asyncio::command(stages[i]), options);
     if (i > 0) {
       relays.push_back(asyncio::create_task(
-          relay(std::move(children.back().stdout_pipe()), std::move(child.stdin_pipe()), bytes[i - 1])));
+          relay(std::move(running.back().stdout_pipe()), std::move(child.stdin_pipe()), bytes[i - 1])));
     }
-    children.push_back(std::move(child));
+    running.push_back(std::move(child));
   }
   for (asyncio::task<>& each : relays) co_await each;
   int status = 0;
-  for (std::size_t i = 0; i < children.size(); ++i) {
-    status = co_await children[i].wait();
+  for (std::size_t i = 0; i < running.size(); ++i) {
+    status = co_await running[i].wait();
     if (verbose) std::fprintf(stderr, "%s: status %d, %zu bytes on\n", stages[i].front().c_str(), status, bytes[i]);
   }
   co_return status < 0 ? 128 - status : status;

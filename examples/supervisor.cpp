@@ -59,11 +59,13 @@ class supervisor {
  private:
   asyncio::coroutine<> run_once(std::size_t number) {
     try {
-      asyncio::process child = co_await asyncio::create_subprocess_exec(asyncio::command(settings_.program));
+      asyncio::process child =
+          co_await asyncio::create_subprocess_exec(asyncio::command(settings_.program), {.process_group = 0});
       std::fprintf(stderr, "[%zu] started, pid %d\n", number, child.pid());
       children_[number] = &child;
       if (stop_.is_set()) child.terminate();  // it has just missed that
       int status = co_await child.wait();
+      ::kill(-child.pid(), SIGKILL);  // what it has left behind
       std::fprintf(stderr, status < 0 ? "[%zu] ended by signal %d\n" : "[%zu] ended with %d\n", number,
                    std::abs(status));
     } catch (const std::system_error& error) {

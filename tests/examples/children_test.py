@@ -11,6 +11,15 @@ import unittest
 import programs
 
 
+def has_ended(pid):
+    """Is it gone, or a zombie that its new parent has not looked after?"""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+            return stat.read().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
 class ShellPipeline(unittest.TestCase):
     def run_it(self, *arguments, stdin=""):
         return programs.run("shell_pipeline", *arguments, stdin=stdin)
@@ -39,6 +48,17 @@ class ShellPipeline(unittest.TestCase):
     def test_a_program_that_is_not_there_is_told_by_name(self):
         self.assertEqual(self.run_it("--", "cat", "/dev/zero", "|", "no-such-program"),
                          (127, "", "shell_pipeline: cannot start 'no-such-program': No such file or directory\n"))
+
+    def test_none_of_the_programs_outlives_it(self):
+        pipeline = subprocess.Popen([programs.path("shell_pipeline"), "--", "sh", "-c", "echo $$; exec sleep 1000", "|", "cat"],
+                                    stdout=subprocess.PIPE, text=True)
+        self.addCleanup(pipeline.stdout.close)
+        self.addCleanup(pipeline.wait)
+        self.addCleanup(pipeline.kill)
+        sleeper = int(pipeline.stdout.readline())
+        pipeline.send_signal(signal.SIGINT)
+        self.assertEqual(pipeline.wait(programs.PATIENCE), 130)
+        programs.eventually(lambda: has_ended(sleeper), "the end of sleep")
 
     def test_wrong_arguments(self):
         for arguments in ((), ("--", "cat", "|"), ("--", "|", "cat"), ("--", "a", "|", "|", "b")):
@@ -105,6 +125,14 @@ class Supervisor(unittest.TestCase):
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(programs.PATIENCE), 0)
         self.assertEqual(self.said().count("ended by signal 15"), 2)
+
+    def test_ends_what_a_child_has_left_behind(self):
+        process = self.start("--", "sh", "-c", "sleep 1000 & echo left $!; wait")
+        self.wait_until_it_says(r"left \d+")
+        left = int(re.search(r"left (\d+)", self.said())[1])
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(programs.PATIENCE), 0)
+        programs.eventually(lambda: has_ended(left), "the end of sleep")
 
     def test_kills_who_does_not_end_within_the_grace(self):
         for number, status in ((signal.SIGTERM, 0), (signal.SIGINT, 130)):

@@ -29,7 +29,7 @@ struct address_access;
 class socket_address {
  public:
   /// No address: family() is unspecified, to_string() empty.
-  socket_address() noexcept = default;
+  socket_address() noexcept;
   /// From an address in numbers, "127.0.0.1", "::1" or "fe80::1%eth0".
   /// Errors: std::invalid_argument for anything else (names are resolved by getaddrinfo), and for a port that is none.
   socket_address(std::string_view numeric_host, int port);

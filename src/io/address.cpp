@@ -22,6 +22,8 @@ constexpr std::size_t path_offset = offsetof(sockaddr_un, sun_path);
 
 }  // namespace
 
+socket_address::socket_address() noexcept = default;
+
 socket_address::socket_address(std::string_view numeric_host, int port) {
   io::check_port(port);
   const auto parsed = io::parse_numeric(numeric_host, port, address_family::unspecified);

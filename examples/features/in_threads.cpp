@@ -20,11 +20,11 @@ std::string load(const std::string& name) {
 }
 
 /// Endless, but for the token.
-int search(std::stop_token stop, std::atomic<bool>& begun) {
+int search(std::stop_token stop, std::atomic<bool>& begun, std::atomic<bool>& asked) {
   begun = true;
   int rounds = 0;
   while (!stop.stop_requested()) ++rounds;
-  std::puts("the search was asked to stop");
+  asked = true;
   return rounds;
 }
 
@@ -39,13 +39,14 @@ asyncio::coroutine<> amain() {
   std::printf("the loop went on meanwhile: %s\n", ticks > 0 ? "yes" : "no");
   ticker.cancel();
 
-  std::atomic<bool> begun = false;
-  auto searching = asyncio::create_task(asyncio::to_thread(search, std::ref(begun)));
+  std::atomic<bool> begun = false, asked = false;
+  auto searching = asyncio::create_task(asyncio::to_thread(search, std::ref(begun), std::ref(asked)));
   while (!begun) co_await asyncio::sleep(1ms);
   searching.cancel();
   auto found = co_await asyncio::as_outcome(searching);
   std::printf("the await ended: %s\n", found ? "with a result" : "cancelled");
   co_await asyncio::get_running_loop().shutdown_default_executor();  // as run() does at its end
+  std::printf("the search was asked to stop: %s\n", asked ? "yes" : "no");
 }
 
 int main() { asyncio::run(amain()); }

@@ -97,7 +97,7 @@ auto as_work(X&& x, A&&... args) {
 
 /// Threads with an event loop each. What is submitted runs as a task of one of the loops, in its thread from beginning to
 /// end; what the tasks share they share by channel<T>, or under locks of their own. The threads hear no signals.
-/// Thread: any, of submit, submit_to, cancel, loop and size; the others one at a time.   Python: none.
+/// Thread: any, of submit, submit_to, loop, size and pending; the others one at a time.   Python: none.
 class loop_group {
  public:
   /// Starts the threads; their loops run when this returns. Errors: std::system_error; then no thread is left.

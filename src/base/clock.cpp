@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "base/clock.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace asyncio {
@@ -21,6 +22,11 @@ class machine_clock final : public clock_source {
 clock_source& steady_clock_source() noexcept {
   static machine_clock clock;
   return clock;
+}
+
+std::chrono::steady_clock::time_point real_deadline(timedelta timeout) noexcept {
+  constexpr std::chrono::nanoseconds longest = std::chrono::hours(24 * 365);
+  return std::chrono::steady_clock::now() + std::min<std::chrono::nanoseconds>(timeout.count(), longest);
 }
 
 }  // namespace base

@@ -30,12 +30,11 @@
 //  6. A thread's timeout against being served: it looks at its place under the lock before it gives up.
 #include <asyncio/channel.hpp>
 
+#include "base/clock.hpp"
 #include "coro/coro.hpp"
 #include "loop/loop.hpp"
 
-#include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <stdexcept>
@@ -428,11 +427,6 @@ void refuse_in_loop(const char* call, const char* instead) {
                              instead);
 }
 
-std::chrono::steady_clock::time_point deadline_in(timedelta timeout) {
-  constexpr std::chrono::nanoseconds longest = std::chrono::hours(24 * 365);
-  return std::chrono::steady_clock::now() + std::min<std::chrono::nanoseconds>(timeout.count(), longest);
-}
-
 }  // namespace
 
 // `me` stands in the line when this begins, and in no line when it ends.
@@ -442,7 +436,7 @@ void channel_core::block(std::unique_lock<std::mutex>& hold, blocked_thread& me,
   line.push(me);
   const auto served = [&me] { return me.where == place::served; };
   if (!timeout) return me.served.wait(hold, served);
-  if (me.served.wait_until(hold, deadline_in(*timeout), served)) return;
+  if (me.served.wait_until(hold, base::real_deadline(*timeout), served)) return;
   line.remove(me);
   throw timeout_error();
 }

@@ -67,12 +67,12 @@ namespace {
 std::atomic<unsigned> forks{0};
 }  // namespace
 
-// It counts by itself from its first call on: not every program that asks has a loop, whose inbox counts, too.
+// It counts from its first call on.
 unsigned fork_count() noexcept {
-  [[maybe_unused]] static const int registered = ::pthread_atfork(nullptr, nullptr, &count_fork);
+  [[maybe_unused]] static const int registered =
+      ::pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1, std::memory_order_relaxed); });
   return forks.load(std::memory_order_relaxed);
 }
-void count_fork() noexcept { forks.fetch_add(1, std::memory_order_relaxed); }
 
 void exit_now(int status) noexcept {
   std::fflush(nullptr);

@@ -21,7 +21,6 @@ void around_fork(void (*before)(), void (*in_parent)(), void (*in_child)());
 /// How often this process's line of descent has forked since it first asked: what was made under another number belongs
 /// to a parent, and the kernel's side of it is shared with that.
 unsigned fork_count() noexcept;
-void count_fork() noexcept;
 
 /// Ends the process at once, with this exit status; what stdio holds is written.
 [[noreturn]] void exit_now(int status) noexcept;

@@ -39,7 +39,6 @@ void inbox::forget_all() noexcept {
       box->owner_.store(&of_parent, order::release);
     }
   here = {};
-  kernel::count_fork();
   kernel::forget_signals();
   all().mutex.unlock();
 }

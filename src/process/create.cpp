@@ -65,7 +65,7 @@ void check_stdio(stdio s, const char* option) {
 }
 
 void check(const request& r) {
-  if (r.spawn.argv.empty()) throw std::invalid_argument("a command without a program");
+  if (r.spawn.argv.empty() || r.spawn.argv.front().empty()) throw std::invalid_argument("a command without a program");
   for (const std::string& argument : r.spawn.argv) refuse_nul(argument, "an argument of a command");
   if (r.spawn.env)
     for (const std::string& entry : *r.spawn.env) refuse_nul(entry, "an environment variable");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <asyncio/detail/concurrent_core.hpp>
 
+#include "base/clock.hpp"
 #include "base/log.hpp"
 
 #include <asyncio/errors.hpp>
@@ -168,7 +169,7 @@ void concurrent_core::wait(std::optional<timedelta> timeout) const {
   std::unique_lock hold(all.mutex);
   if (!timeout)
     all.changed.wait(hold, is_done);
-  else if (!all.changed.wait_until(hold, std::chrono::steady_clock::now() + *timeout, is_done))
+  else if (!all.changed.wait_until(hold, base::real_deadline(*timeout), is_done))
     throw timeout_error("the result did not come in time");
 }
 

@@ -103,6 +103,21 @@ TEST(ConcurrentFuture, whose_value_throws_while_it_is_made_has_that_exception) {
   EXPECT_EQ(name_of(f.exception()), "runtime_error(no)");
 }
 
+TEST(ConcurrentFuture, the_longest_timeout_there_is_does_not_pass_at_once) {
+  producer<int> work;
+  const concurrent_future<int> f = work.get_future();
+  std::atomic<bool> waits{false};
+  std::thread other([&] {
+    while (!waits) std::this_thread::yield();
+    for (int i = 0; i < 1000; ++i) std::this_thread::yield();
+    work.start();
+    work.set_result(3);
+  });
+  waits = true;
+  EXPECT_EQ(f.result(std::chrono::nanoseconds::max()), 3);
+  other.join();
+}
+
 TEST(ConcurrentFuture, result_with_a_timeout_gives_up_and_leaves_the_work_alone) {
   producer<int> work;
   const concurrent_future<int> f = work.get_future();

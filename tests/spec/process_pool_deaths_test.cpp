@@ -79,7 +79,7 @@ TEST(ProcessPoolDeaths, before_the_task_was_read_leave_it_to_another_worker) {
   const auto size_of = [](const std::string& s) { return std::pair(s.size(), ::getpid()); };
   const auto big = pool.submit(size_of, large);
   const auto small = pool.submit(tasks::own_pid);
-  ::usleep(20'000);
+  ::usleep(20'000);  // half sent, most likely; it must come out the same if not
   ::kill(first, SIGKILL);
   EXPECT_EQ(big.result().first, large.size());
   EXPECT_NE(big.result().second, first);

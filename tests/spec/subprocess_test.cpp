@@ -342,6 +342,7 @@ TEST(SubprocessOptions, what_does_not_fit_is_refused) {
     EXPECT_EQ(co_await refused(command("true"), {.cwd = std::string_view("/\0x", 3)}), "invalid_argument");
     EXPECT_EQ(co_await refused(command("true", std::string_view("a\0b", 3)), {}), "invalid_argument");
     EXPECT_EQ(co_await refused(command(std::vector<std::string>()), {}), "invalid_argument");
+    EXPECT_EQ(co_await refused(command(""), {}), "invalid_argument");
     std::map<std::string, std::string> env{{"A=B", "1"}};
     EXPECT_EQ(thrown_by([&] { (void)create_subprocess_exec(command("true"), {.env = env}); }), "invalid_argument");
     env = {{"A", std::string("x\0y", 3)}};

@@ -141,7 +141,6 @@ TEST(CallSoonThreadsafe, cancelling_from_another_thread_waits_for_a_call_that_is
   EXPECT_TRUE(finished_when_cancel_returned);
 }
 
-// S27: whoever wins, the call was made or it was cancelled, never both, never neither.
 // The inbox goes with the loop while a late canceller is still asking. Under ThreadSanitizer.
 TEST(CallSoonThreadsafe, cancelling_a_call_that_runs_while_its_loop_ends_touches_nothing_of_the_loop) {
   for (int round = 0; round < 500; ++round) {
@@ -174,6 +173,7 @@ TEST(CallSoonThreadsafe, a_closure_that_cancels_its_own_call_as_it_dies_with_a_c
   EXPECT_FALSE(handle->cancelled());
 }
 
+// S27: whoever wins, the call was made or it was cancelled, never both, never neither.
 TEST(CallSoonThreadsafe, a_race_of_the_call_and_its_cancellation_has_one_winner) {
   auto loop = new_event_loop();
   constexpr int rounds = 3000;

@@ -136,7 +136,6 @@ class channel_wait : private channel_ref, private channel_waiter, public wait_ba
   friend class channel_core;
   static bool cancel_waiting(wait_base* self) noexcept;
   static void go_on(op* self) noexcept;
-  void finish();
 
   coro_core* task_ = nullptr;
   bool puts_ = false;

@@ -24,7 +24,7 @@ def announced(file):
 
 
 def found(file):
-    findings = lint.lint_file(CLANG_QUERY, file, ["-std=c++20"])
+    findings = lint.query(CLANG_QUERY, [file], ["-std=c++20"])
     return {(line, rule) if path.endswith("/" + file.name) else (path, line, rule)
             for path, line, _, rule, _ in findings}
 
@@ -44,7 +44,7 @@ class Lint(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             broken = Path(folder) / "broken.cpp"
             broken.write_text("int main() { return missing; }\n")
-            findings = lint.lint_file(CLANG_QUERY, broken, ["-std=c++20"])
+            findings = lint.query(CLANG_QUERY, [broken], ["-std=c++20"])
         self.assertEqual({rule for _, _, _, rule, _ in findings}, {"parse"})
 
     def test_what_was_clean_is_read_again_only_when_it_has_changed(self):
@@ -84,7 +84,7 @@ class Lint(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "plain.cpp"
             file.write_text("int main() {}\n")
-            findings = lint.lint_file(CLANG_QUERY, file, ["-std=c++20", "-include", "nowhere.hpp"])
+            findings = lint.query(CLANG_QUERY, [file], ["-std=c++20", "-include", "nowhere.hpp"])
         self.assertIn("nowhere.hpp", "".join(str(finding) for finding in findings))
 
     def test_markdown_code_is_searched_for_conditions(self):

@@ -26,6 +26,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 QUERY = HERE / "gcc12.query"
+BATCH = 8  # files that are read together
 FOLDERS = ["src", "tests", "examples", "bench"]
 # Not in our dialect: other libraries' programs, and a user's program that stays as it was written (one co_await is the
 # argument of the other there, so that their order is certain). Wrong on purpose: the lint's own snippets, and programs that
@@ -129,12 +130,16 @@ def markdown_findings():
     return findings
 
 
-def lint_file(clang_query, file, flags):
-    """The findings in one translation unit: in the file itself and in the project's headers that it includes."""
+def query(clang_query, files, flags):
+    """The findings in these files, read as one translation unit, and in the project's headers that they include."""
     with tempfile.TemporaryDirectory() as folder:
-        database = [{"directory": folder, "file": str(file), "arguments": ["clang++", *flags, "-w", "-c", str(file)]}]
+        unit = files[0]
+        if len(files) > 1:
+            unit = Path(folder) / "several.cpp"
+            unit.write_text("".join(f'#include "{file}"\n' for file in files))
+        database = [{"directory": folder, "file": str(unit), "arguments": ["clang++", *flags, "-w", "-c", str(unit)]}]
         (Path(folder) / "compile_commands.json").write_text(json.dumps(database))
-        run = subprocess.run([clang_query, "-p", folder, "-f", str(QUERY), str(file)],
+        run = subprocess.run([clang_query, "-p", folder, "-f", str(QUERY), str(unit)],
                              capture_output=True, text=True, check=False)
     findings = set()
     for line in (run.stdout + run.stderr).splitlines():
@@ -147,8 +152,31 @@ def lint_file(clang_query, file, flags):
     if run.returncode != 0 and not findings:
         said = (run.stderr.strip() or run.stdout.strip() or "no output").splitlines()
         reason = next((line for line in said if "error:" in line), said[-1])
-        findings.add(Finding((relative(file), 1, 1, "parse", f"{clang_query} failed: {reason}")))
+        findings.add(Finding((relative(files[0]), 1, 1, "parse", f"{clang_query} failed: {reason}")))
     return findings
+
+
+def lint_batch(clang_query, files, flags):
+    """[(file, its findings and those of the headers)]. Reading headers takes most of the time: several files are read
+    together. Those that do not stand each other, because of helpers of one name, are read alone."""
+    findings = query(clang_query, files, flags)
+    if len(files) == 1:
+        return [(files[0], findings)]
+    if not findings:
+        return [(file, findings) for file in files]
+    blamed = {finding[0] for finding in findings}
+    alone = [file for file in files if relative(file) in blamed] or files
+    rest = [file for file in files if file not in alone]
+    answers = [(file, query(clang_query, [file], flags)) for file in alone]
+    return answers + (lint_batch(clang_query, rest, flags) if rest else [])
+
+
+def batches(wanted):
+    """[(files, flags)]: files with the same flags, some at a time."""
+    by_flags = {}
+    for file, flags, _ in wanted:
+        by_flags.setdefault(tuple(flags), []).append(file)
+    return [(files[i:i + BATCH], list(flags)) for flags, files in by_flags.items() for i in range(0, len(files), BATCH)]
 
 
 def closure(file, flags):
@@ -190,11 +218,13 @@ def lint(clang_query, files, known, jobs, clean_folder=None):
         else:
             wanted.append((file, flags, mark))
     findings = set()
+    marks = {file: mark for file, _, mark in wanted}
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        for (_, _, mark), found in zip(wanted, pool.map(lambda w: lint_file(clang_query, *w[:2]), wanted)):
-            findings |= found
-            if not found:
-                clean.add(mark)
+        for answers in pool.map(lambda batch: lint_batch(clang_query, *batch), batches(wanted)):
+            for file, found in answers:
+                findings |= found
+                if not found:
+                    clean.add(marks[file])
     if clean_folder:
         clean_folder.mkdir(exist_ok=True)
         for old in clean_folder.iterdir():

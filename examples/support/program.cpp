@@ -16,11 +16,11 @@ namespace example {
 
 void add_backend_argument(arguments& args, asyncio::backend_kind& into) {
   auto take = [&args, &into](std::string_view word) {
-    if (word == "io_uring") args.refuse("this build has no io_uring backend; use --backend epoll");
-    if (word != "epoll") args.refuse("--backend: '" + printable(word) + "' is not epoll");
-    into = asyncio::backend_kind::epoll;
+    if (word != "epoll" && word != "io_uring")
+      args.refuse("--backend: '" + printable(word) + "' is neither epoll nor io_uring");
+    into = word == "epoll" ? asyncio::backend_kind::epoll : asyncio::backend_kind::io_uring;
   };
-  args.option("--backend", "epoll", "how the loop speaks to the kernel (the one way there is)", std::move(take));
+  args.option("--backend", "epoll|io_uring", "how the loop speaks to the kernel", std::move(take));
 }
 
 void add_unix_argument(arguments& args, std::string help, std::string& into) {
@@ -74,6 +74,8 @@ int run_program(const std::string& program, asyncio::backend_kind backend,
                 const std::function<asyncio::coroutine<int>()>& amain) {
   try {
     asyncio::runner runner({.backend = backend});
+    if (backend == asyncio::backend_kind::io_uring && runner.get_loop().backend() != backend)
+      std::fprintf(stderr, "%s: io_uring is not to be had here: running on epoll\n", program.c_str());
     int status = runner.run(amain);
     runner.close();
     if (status != exit_ok || !output_is_lost()) return status;

@@ -24,7 +24,7 @@ enum exit_code : int {
   exit_interrupted = 130,
 };
 
-/// --backend epoll
+/// --backend epoll|io_uring
 void add_backend_argument(arguments& args, asyncio::backend_kind& into);
 
 /// --unix PATH, a path that a Unix socket can have. After args.parse(): it excludes --host and --port.

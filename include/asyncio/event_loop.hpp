@@ -27,8 +27,10 @@ namespace asyncio {
 class thread_pool_executor;
 class process_pool_executor;
 
-/// How a loop reaches the kernel. This version has epoll and nothing else: a loop made with any of the three runs on
-/// epoll, as event_loop::backend() tells. The environment variable ASYNCIO_BACKEND takes the same three words.
+/// How a loop reaches the kernel; what a program sees is the same. `io_uring` falls back to epoll, without a word, where the
+/// kernel has none or forbids it, as in many containers; event_loop::backend() tells what a loop got. `automatic` is
+/// epoll: docs/loop.md says why. The environment variable ASYNCIO_BACKEND goes before what a program says, with the same
+/// three words.
 enum class backend_kind { automatic, io_uring, epoll };
 
 /// How a loop is made and run. `debug`: default from ASYNCIO_DEBUG. `clock`: a clock of one's own, for tests. `spin`:

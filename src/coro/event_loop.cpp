@@ -23,21 +23,31 @@ bool debug_from_environment() noexcept {
 }
 
 backend_kind chosen_backend(backend_kind asked) {
-  if (const char* value = std::getenv("ASYNCIO_BACKEND"); value != nullptr && *value != '\0') {
-    const std::string_view name(value);
-    if (name == "epoll") return backend_kind::epoll;
-    if (name != "io_uring" && name != "automatic")
-      throw std::invalid_argument("ASYNCIO_BACKEND=" + std::string(name) + ": epoll, io_uring or automatic");
-  }
-  (void)asked;  // io_uring falls back to epoll where it cannot be had
-  return backend_kind::epoll;
+  const char* value = std::getenv("ASYNCIO_BACKEND");
+  if (value == nullptr || *value == '\0') return asked;
+  const std::string_view name(value);
+  if (name == "epoll") return backend_kind::epoll;
+  if (name == "io_uring") return backend_kind::io_uring;
+  if (name == "automatic") return backend_kind::automatic;
+  throw std::invalid_argument("ASYNCIO_BACKEND=" + std::string(name) + ": epoll, io_uring or automatic");
 }
 
-std::unique_ptr<loop::loop> make_loop(clock_source* clock) {
+// io_uring where the machine has it and lets us: containers often do not.
+std::unique_ptr<kernel::kernel> make_kernel(backend_kind kind, int wake_fd) {
+  if (kind == backend_kind::io_uring) {
+    try {
+      return kernel::make_uring_kernel(wake_fd);
+    } catch (const std::system_error&) {
+    }
+  }
+  return kernel::make_epoll_kernel(wake_fd);
+}
+
+std::unique_ptr<loop::loop> make_loop(clock_source* clock, backend_kind kind) {
   const int wake_fd = kernel::make_wake_fd();
   std::unique_ptr<kernel::kernel> backend;
   try {
-    backend = kernel::make_epoll_kernel(wake_fd);
+    backend = make_kernel(kind, wake_fd);
   } catch (...) {
     kernel::close_fd(wake_fd);
     throw;
@@ -57,8 +67,7 @@ event_loop* get_event_loop() noexcept {
 void set_event_loop(event_loop* loop) noexcept { loop_of_thread = loop; }
 
 std::unique_ptr<event_loop> new_event_loop(loop_options options) {
-  auto state = std::make_unique<event_loop::impl>(make_loop(options.clock));
-  state->backend = chosen_backend(options.backend);
+  auto state = std::make_unique<event_loop::impl>(make_loop(options.clock, chosen_backend(options.backend)));
   constexpr auto no_limit = static_cast<unsigned>(std::numeric_limits<std::int32_t>::max());
   const unsigned budget = options.budget == 0 ? no_limit : std::min(options.budget, no_limit);
   state->loop->set_step_budget(static_cast<std::int32_t>(budget));
@@ -329,7 +338,9 @@ void event_loop::set_slow_callback_duration(timedelta limit) {
   check_owner("loop.set_slow_callback_duration()");
   impl_->slow_limit = limit.count();
 }
-backend_kind event_loop::backend() const noexcept { return impl_->backend; }
+backend_kind event_loop::backend() const noexcept {
+  return std::string_view(impl_->loop->backend().name()) == "epoll" ? backend_kind::epoll : backend_kind::io_uring;
+}
 
 loop_metrics event_loop::metrics() const {
   check_thread("loop.metrics()");

@@ -27,7 +27,6 @@ struct event_loop::impl {
   std::shared_ptr<thread_pool_executor> executor;  // the default one, once it was needed
   bool executor_ended = false;
   std::exception_ptr escaping;  // thrown by run_forever() instead of returning
-  backend_kind backend = backend_kind::epoll;
   std::atomic<bool> closed = false;  // is_closed() may be asked in any thread
 };
 

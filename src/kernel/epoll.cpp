@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-#include "kernel/kernel.hpp"
+#include "kernel/backend.hpp"
 #include "kernel/pipe.hpp"
 #include "kernel/process.hpp"
 #include "kernel/sys.hpp"
@@ -57,37 +57,6 @@ struct record {
   bool idle() const noexcept { return reads == nullptr && writes == nullptr; }
 };
 
-bool is_read(io_kind kind) noexcept {
-  return kind == io_kind::recv || kind == io_kind::accept || kind == io_kind::readable || kind == io_kind::read;
-}
-bool is_watch(io_kind kind) noexcept { return kind == io_kind::readable || kind == io_kind::writable; }
-
-void link(io_op*& first, io_op& request) noexcept {
-  if (first == nullptr) {
-    first = request.prev_armed = request.next_armed = &request;
-    return;
-  }
-  request.next_armed = first;
-  request.prev_armed = first->prev_armed;
-  request.prev_armed->next_armed = first->prev_armed = &request;
-}
-
-void unlink(io_op*& first, io_op& request) noexcept {
-  if (request.next_armed == &request) {
-    first = nullptr;
-  } else {
-    request.prev_armed->next_armed = request.next_armed;
-    request.next_armed->prev_armed = request.prev_armed;
-    if (first == &request) first = request.next_armed;
-  }
-  request.prev_armed = request.next_armed = nullptr;
-}
-
-bool at_once(io_op& request, std::int64_t result) noexcept {
-  request.result = result;
-  return true;
-}
-
 template <class Call>
 auto uninterrupted(Call call) noexcept {
   auto result = call();
@@ -102,10 +71,10 @@ class epoll_kernel final : public kernel {
 
   bool start(io_op& request) noexcept override;
   void cancel(io_op& request) noexcept override;
-  void own(int fd) noexcept override;
+  int own(int fd) noexcept override;
   void forget(int fd) noexcept override;
   void cancel_all() noexcept override;
-  void wait(std::optional<std::chrono::nanoseconds> most, op_queue& finished) noexcept override;
+  bool wait(std::optional<std::chrono::nanoseconds> most, op_queue& finished) noexcept override;
   int poll_fd() noexcept override;
   const char* name() const noexcept override { return "epoll"; }
 
@@ -156,6 +125,7 @@ class epoll_kernel final : public kernel {
 
 epoll_kernel::epoll_kernel(int wake_fd) : epfd_(sys::epoll_create1(EPOLL_CLOEXEC)), wake_fd_(wake_fd) {
   if (epfd_ < 0) throw std::system_error(-epfd_, std::generic_category(), "epoll_create1");
+  if (wake_fd < 0) return;
   // Edge-triggered: each write to an eventfd is an edge, so that nobody needs to read the counter.
   epoll_event event{};
   event.events = EPOLLIN | EPOLLET;
@@ -174,7 +144,7 @@ int epoll_kernel::poll_fd() noexcept {
 
 // What is finished without an event is not seen by whoever polls the descriptor: make one.
 void epoll_kernel::wake_guest() noexcept {
-  if (has_guest_) write_wake_fd(wake_fd_);
+  if (has_guest_ && wake_fd_ >= 0) write_wake_fd(wake_fd_);
 }
 
 // Lets the table reach to `fd`, but only to one that is open: the others can be any number. 0, or the error.
@@ -298,10 +268,13 @@ void epoll_kernel::cancel_queue(io_op*& queue) noexcept {
   }
 }
 
-void epoll_kernel::own(int fd) noexcept {
+int epoll_kernel::own(int fd) noexcept {
+  if (fd < 0) return -EBADF;
   const auto index = static_cast<std::size_t>(fd);
-  if (index >= records_.size() && make_records(fd) < 0) return;
-  take_over(fd, records_[index]);
+  if (index >= records_.size()) [[unlikely]] {
+    if (const int error = make_records(fd); error < 0) return error;
+  }
+  return take_over(fd, records_[index]) ? 0 : -EBUSY;
 }
 
 // False: somebody waits for it.
@@ -444,15 +417,17 @@ bool epoll_kernel::attempt_connect(io_op& request, record& r) noexcept {
   return at_once(request, error == -EISCONN && request.in_flight ? 0 : error);
 }
 
-void epoll_kernel::wait(std::optional<std::chrono::nanoseconds> most, op_queue& finished) noexcept {
+bool epoll_kernel::wait(std::optional<std::chrono::nanoseconds> most, op_queue& finished) noexcept {
   shared_used_ = 0;
   waiting_ = true;
   if (!cancelled_.empty()) most = std::chrono::nanoseconds(0);
   while (op* node = cancelled_.pop()) finish(*static_cast<io_op*>(node), finished);
   if (next_event_ == event_count_) collect(most);
   while (next_event_ < event_count_ && handle(events_[static_cast<std::size_t>(next_event_)], finished)) ++next_event_;
-  if (next_event_ < event_count_) wake_guest();
+  const bool more = next_event_ < event_count_;
+  if (more) wake_guest();
   waiting_ = false;
+  return more;
 }
 
 void epoll_kernel::collect(std::optional<std::chrono::nanoseconds> most) noexcept {

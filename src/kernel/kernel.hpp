@@ -65,12 +65,13 @@ struct io_op : op {
   /// go, if not null.
   sockaddr_storage* address = nullptr;
   socklen_t address_size = 0;
-  io_op* prev_armed = nullptr;  ///< the backend's own, as the rest
+  std::uint32_t slot = 0;  ///< the backend's own, as the rest
+  io_op* prev_armed = nullptr;
   io_op* next_armed = nullptr;
   void (*owner_done)(op*) noexcept = nullptr;
 
   /// For backends: puts a step before the owner's done that ends `in_flight`, so that it is exact also while a finished
-  /// op stands in the loop's queue.
+  /// op stands in the loop's queue. leave_flight() takes it away, for another backend's sake.
   void enter_flight() noexcept {
     in_flight = true;
     owner_done = done;
@@ -80,6 +81,10 @@ struct io_op : op {
       request->done = request->owner_done;
       request->done(request);
     };
+  }
+  void leave_flight() noexcept {
+    in_flight = false;
+    done = owner_done;
   }
 };
 
@@ -95,9 +100,9 @@ class kernel {
   /// Asks an op in flight to give up. It still finishes through wait(): with -ECANCELED, or with its result when that
   /// was there first.
   virtual void cancel(io_op& request) noexcept = 0;
-  /// From here on the descriptor is the library's, as it is from its first recv … connect, until forget(). Nothing when
-  /// somebody waits for it, or there is no memory.
-  virtual void own(int fd) noexcept = 0;
+  /// From here on the descriptor is the library's, as it is from its first recv … connect, until forget(). 0, or
+  /// -EBUSY when somebody waits for it, -EBADF, -ENOMEM.
+  virtual int own(int fd) noexcept = 0;
   /// Cancels everything in flight on `fd`, forgets its registration. Called before close(fd).
   virtual void forget(int fd) noexcept = 0;
   /// Cancels everything in flight: for the end of the loop, which then calls wait() until in_flight() is 0, so that
@@ -106,8 +111,8 @@ class kernel {
 
   /// Waits until something finished, somebody called wake(), or the time is over (nullopt: for ever; 0: just looks),
   /// then appends the finished ops to `finished`. May return early. Only when the ops that the call before has listed
-  /// are done: it writes over their shared bytes.
-  virtual void wait(std::optional<std::chrono::nanoseconds> most, op_queue& finished) noexcept = 0;
+  /// are done: it writes over their shared bytes. True: there is more, which had no room; the next call does not wait.
+  virtual bool wait(std::optional<std::chrono::nanoseconds> most, op_queue& finished) noexcept = 0;
 
   /// A descriptor that is readable when wait(0) would find something; for guests of another main loop.
   virtual int poll_fd() noexcept = 0;
@@ -119,9 +124,19 @@ class kernel {
   std::size_t in_flight_ = 0;
 };
 
-/// The epoll backend. It watches `wake_fd` (an eventfd): whoever writes there ends its wait(); nobody needs to read it.
+/// The epoll backend. It watches `wake_fd` (an eventfd; -1: none): whoever writes there ends its wait(); nobody needs to
+/// read it.
 /// Errors: std::system_error.
 std::unique_ptr<kernel> make_epoll_kernel(int wake_fd);
+
+/// Room in an io_uring: requests between two submissions, completions between two looks.
+struct ring_sizes {
+  unsigned requests = 256;
+  unsigned completions = 4096;
+};
+/// The io_uring backend; as the other. Errors: std::system_error, also when this kernel has no io_uring, forbids it, or
+/// has one that lacks something.
+std::unique_ptr<kernel> make_uring_kernel(int wake_fd, ring_sizes sizes = {});
 
 /// The wake-up descriptor of a loop, and how to use it from any thread. Errors: std::system_error.
 int make_wake_fd();

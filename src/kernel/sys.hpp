@@ -3,6 +3,8 @@
 // Built with ASYNCIO_TEST_SEAMS they go through a table of function pointers that a test may replace; otherwise they
 // are inline.
 #pragma once
+#include "kernel/uring_abi.hpp"
+
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
@@ -20,6 +22,7 @@
 #include <spawn.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -92,6 +95,30 @@ inline int eventfd(unsigned initial, int flags) noexcept { return checked(::even
 inline ssize_t read(int fd, void* to, std::size_t size) noexcept { return checked(::read(fd, to, size)); }
 inline ssize_t write(int fd, const void* from, std::size_t size) noexcept { return checked(::write(fd, from, size)); }
 
+inline int io_uring_setup(unsigned requests, abi::setup_params* params) noexcept {
+  return checked(static_cast<int>(::syscall(SYS_io_uring_setup, requests, params)));
+}
+inline int io_uring_enter(int fd, unsigned requests, unsigned completions, unsigned flags, const void* argument,
+                          std::size_t argument_size) noexcept {
+  return checked(
+      static_cast<int>(::syscall(SYS_io_uring_enter, fd, requests, completions, flags, argument, argument_size)));
+}
+inline int io_uring_register(int fd, unsigned what, void* argument, unsigned count) noexcept {
+  return checked(static_cast<int>(::syscall(SYS_io_uring_register, fd, what, argument, count)));
+}
+/// Memory shared with what `fd` is, or, when that is -1, fresh zeroes. A forked child does not have it.
+inline int map(void** memory, std::size_t size, int fd, std::uint64_t offset) noexcept {
+  const int kind = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED | MAP_POPULATE;
+  *memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, kind, fd, static_cast<off_t>(offset));
+  if (*memory == MAP_FAILED) return -errno;
+  ::madvise(*memory, size, MADV_DONTFORK);  // where that is unknown the child has a copy, and leaves it alone
+  return 0;
+}
+inline void unmap(void* memory, std::size_t size) noexcept { ::munmap(memory, size); }
+/// What a completion of io_uring says its result is; not asked for an accept's, which may be a descriptor. A test that
+/// wants another one puts it here.
+inline std::int32_t completion_result(std::int32_t result) noexcept { return result; }
+
 inline ssize_t writev(int fd, const iovec* pieces, int count) noexcept { return checked(::writev(fd, pieces, count)); }
 
 inline int set_signal_action(int signal, const struct sigaction* action, struct sigaction* before) noexcept {
@@ -158,7 +185,9 @@ inline std::size_t read_size(std::size_t wanted) noexcept { return wanted; }
                   each(getaddrinfo) each(freeaddrinfo) each(getnameinfo) each(read_size) each(lstat) each(unlink)     \
                       each(pipe2) each(socketpair) each(open) each(find_at) each(posix_spawn) each(pidfd_open)        \
                           each(pidfd_send_signal) each(kill) each(waitid) each(writev) each(get_pending_signals)      \
-                              each(take_pending_signal) each(poll) each(set_descriptor_flags)
+                              each(take_pending_signal) each(poll) each(set_descriptor_flags) each(io_uring_setup)    \
+                                  each(io_uring_enter) each(io_uring_register) each(map) each(unmap)                  \
+                                      each(completion_result)
 
 #if defined(ASYNCIO_TEST_SEAMS)
 

@@ -488,7 +488,7 @@ class DownloadTest(unittest.TestCase):
 
     def test_wrong_arguments_are_one_clear_line_and_exit_2(self):
         for arguments in (("--limit", "0"), ("--limit", "many"), ("--timeout", "0"), ("--no-such-option",), ("--dir",),
-                          ("--dir", ""), ("--one-by-one", "--limit", "3"), ("--backend", "io_uring")):
+                          ("--dir", ""), ("--one-by-one", "--limit", "3"), ("--backend", "kqueue")):
             status, out, err = programs.run("download", *arguments)
             self.assertEqual((status, out, err.count("\n")), (2, "", 1), arguments)
 

@@ -6,6 +6,7 @@
 #include "kernel/kernel.hpp"
 #include "loop/loop.hpp"
 
+#include "support/backend.hpp"
 #include "support/descriptors.hpp"
 
 #include <gtest/gtest.h>
@@ -45,7 +46,7 @@ class leaping_clock final : public asyncio::clock_source {
 inline std::unique_ptr<asyncio::loop::loop> make_loop(
     asyncio::clock_source& clock = asyncio::base::steady_clock_source()) {
   const int wake_fd = asyncio::kernel::make_wake_fd();
-  return std::make_unique<asyncio::loop::loop>(asyncio::kernel::make_epoll_kernel(wake_fd), clock, wake_fd);
+  return std::make_unique<asyncio::loop::loop>(test::make_kernel(wake_fd), clock, wake_fd);
 }
 
 /// Turns the loop until `reached` holds; false when that has not come within five seconds. A turn waits at most `most`: a

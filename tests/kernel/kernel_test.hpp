@@ -47,11 +47,11 @@ struct send_op : recorded_op {
   iovec piece{};
 };
 
-/// A kernel and its wake-up descriptor, worked by hand.
-class epoll_fixture : public testing::Test {
+/// A kernel, made by the derived one, and its wake-up descriptor, worked by hand.
+class kernel_fixture : public testing::Test {
  protected:
-  epoll_fixture() : wake_fd(asyncio::kernel::make_wake_fd()), kernel(asyncio::kernel::make_epoll_kernel(wake_fd)) {}
-  ~epoll_fixture() override {
+  kernel_fixture() : wake_fd(asyncio::kernel::make_wake_fd()) {}
+  ~kernel_fixture() override {
     kernel.reset();
     asyncio::kernel::close_fd(wake_fd);
   }
@@ -68,8 +68,16 @@ class epoll_fixture : public testing::Test {
     return n;
   }
 
+  /// Lets the kernel see what was started; whatever finishes is done.
+  void hand_in_quietly() { turn(std::chrono::nanoseconds(0)); }
+
   int wake_fd;
   std::unique_ptr<asyncio::kernel::kernel> kernel;
+};
+
+class epoll_fixture : public kernel_fixture {
+ protected:
+  epoll_fixture() { kernel = asyncio::kernel::make_epoll_kernel(wake_fd); }
 };
 
 inline void put(int fd, std::string_view bytes) {

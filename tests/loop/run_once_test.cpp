@@ -35,7 +35,7 @@ class scripted_kernel final : public kernel::kernel {
     return false;
   }
   void cancel(asyncio::kernel::io_op&) noexcept override {}
-  void own(int) noexcept override {}
+  int own(int) noexcept override { return 0; }
   void forget(int) noexcept override {}
   void cancel_all() noexcept override { cancelling_ = true; }
   void finish(asyncio::kernel::io_op& request, op_queue& finished) noexcept {
@@ -43,14 +43,14 @@ class scripted_kernel final : public kernel::kernel {
     finished.push(&request);
     --in_flight_;
   }
-  void wait(std::optional<nanoseconds> most, op_queue& finished) noexcept override {
+  bool wait(std::optional<nanoseconds> most, op_queue& finished) noexcept override {
     const bool may_sleep = most != nanoseconds(0);
     if (may_sleep)
       script_.waits.push_back(most);
     else
       ++script_.looks;
     script_.on_wait(finished, may_sleep);
-    if (!cancelling_) return;
+    if (!cancelling_) return false;
     for (asyncio::kernel::io_op* request : requests_) {
       request->result = -ECANCELED;
       finished.push(request);
@@ -58,6 +58,7 @@ class scripted_kernel final : public kernel::kernel {
       ++script_.cancelled;
     }
     requests_.clear();
+    return false;
   }
   int poll_fd() noexcept override { return -1; }
   const char* name() const noexcept override { return "scripted"; }

@@ -292,4 +292,29 @@ TEST(StreamFaultSweep, Receive) { fault_sweep<&table::recv>("recv", converse, {E
 TEST(StreamFaultSweep, SetOption) { fault_sweep<&table::setsockopt>("setsockopt", converse, {EINVAL}); }
 TEST(StreamFaultSweep, SocketName) { fault_sweep<&table::getsockname>("getsockname", converse, {ENOBUFS}); }
 
+// ---- on io_uring, where calls are completions
+
+constexpr run_options on_io_uring{.backend = backend_kind::io_uring};
+
+TEST(IoUring, IsReplacedByEpollWithoutAWordWhereItIsRefused) {
+  for (const int error : {EPERM, ENOSYS, ENOMEM, EMFILE}) {
+    sys_faults faults;
+    faults.fail<&table::io_uring_setup>(error);
+    run_clean(
+        []() -> coroutine<> {
+          EXPECT_EQ(get_running_loop().backend(), backend_kind::epoll);
+          co_await conversation();
+        },
+        on_io_uring);
+    EXPECT_EQ(faults.count<&table::io_uring_setup>(), 1);
+  }
+}
+
+TEST(StreamFaultSweep, IoUringCompletions) {
+  fault_sweep<&table::completion_result>("completion", converse, {ECONNRESET, ENOMEM, EIO}, on_io_uring);
+}
+TEST(StreamFaultSweep, IoUringEnter) {
+  fault_sweep<&table::io_uring_enter>("io_uring_enter", converse, {EINTR, EAGAIN, EBUSY, ENOMEM}, on_io_uring);
+}
+
 }  // namespace

@@ -127,6 +127,7 @@ TEST(OpenUnixConnection, TakesOverAConnectedSocket) {
     test::socket_pair pair;
     connection c = co_await open_unix_connection("", {.sock = std::exchange(pair.a, -1)});
     co_await c.writer.write_all("hello");
+    co_await get_running_loop().readable(pair.b);
     char got[5];
     EXPECT_EQ(::recv(pair.b, got, 5, 0), 5);
     pair.close_b();

@@ -217,7 +217,10 @@ TEST(StreamWriter, TellsAWriterThatThePeerHasReset) {  // S204, F8, F10
     co_await e.served.writer.wait_closed();
     int code = 0;
     try {
-      for (int i = 0; i < 100; ++i) co_await e.client.writer.write_all("x");
+      for (int i = 0; i < 100; ++i) {
+        co_await e.client.writer.write_all("x");
+        co_await turns(1);
+      }
     } catch (const std::system_error& error) {
       code = error.code().value();
     }
@@ -268,6 +271,7 @@ TEST(StreamWriter, ReadsTheAnswerOfAPeerThatStoppedListening) {
     for (int i = 0; i < 100 && !failed; ++i) {
       outcome<> sent = co_await as_outcome(e.client.writer.write_all("another part"));
       failed = !sent.has_value();
+      co_await turns(1);
     }
     EXPECT_TRUE(failed);
     std::string answer = co_await e.client.reader.readline();

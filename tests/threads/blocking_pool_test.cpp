@@ -5,6 +5,8 @@
 #include "kernel/kernel.hpp"
 #include "loop/loop.hpp"
 
+#include "support/backend.hpp"
+
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -27,7 +29,7 @@ using asyncio::threads::job;
 
 std::unique_ptr<asyncio::loop::loop> make_loop() {
   const int wake_fd = asyncio::kernel::make_wake_fd();
-  return std::make_unique<asyncio::loop::loop>(asyncio::kernel::make_epoll_kernel(wake_fd),
+  return std::make_unique<asyncio::loop::loop>(test::make_kernel(wake_fd),
                                                asyncio::base::steady_clock_source(), wake_fd);
 }
 

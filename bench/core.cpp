@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// What a task, an await, a switch, a timer and a wake-up cost. The same with Asio: peers/asio_core.cpp; with CPython:
-// core.py, which runs all of them and prints the table.
+// What a task, an await, a switch, a timer and a wake-up cost. The same with Asio and tokio: peers/; with CPython: core.py,
+// which runs all of them and prints the table.
 #include <asyncio/asyncio.hpp>
 
 #include <benchmark/benchmark.h>

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSL-1.0
-"""Runs the core benchmarks of this library, of Asio and of CPython's asyncio in turn, and prints one table.
+"""Runs the core benchmarks of this library, of Asio, of tokio and of CPython's asyncio in turn, and prints one table.
 
 Usage: core.py FOLDER-OF-THE-PROGRAMS [repetitions]
 Every figure is the smallest of its repetitions, in nanoseconds of processor time for one operation (wake-ups: of real
@@ -76,4 +76,4 @@ def cpython():
     return figures
 
 
-table.main("bench_core", MEASURES, ["asyncio-cpp", "asio", "CPython"], cpython)
+table.main("core", MEASURES, ["asyncio-cpp", "asio", "tokio", "CPython"], cpython)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // What a child process costs: start of /bin/true and the news of its end, one at a time and sixteen; and 16 MiB through
-// `cat`. Beside posix_spawn and waitpid with nothing around them, libuv where it is installed, and python3's asyncio. Real
-// time, the least of several repetitions, in which all take turns.
+// `cat`. Beside posix_spawn and waitpid with nothing around them, libuv and tokio where they are installed, and python3's
+// asyncio. Real time, the least of several repetitions, in which all take turns.
 #include <asyncio/asyncio.hpp>
 
 #include <algorithm>
@@ -84,11 +84,10 @@ double microseconds(const std::function<void()>& body) {
   return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count();
 }
 
-/// What Python says that it took; 0 where there is no Python.
-double python_microseconds(std::string kind, std::size_t n, int at_once) {
+/// What another program says that it took, in microseconds; 0 where there is no such program.
+double said_by(command program) {
   const auto ask = [&]() -> coroutine<double> {
-    command python("python3", "-c", python_program, kind, std::to_string(n), std::to_string(at_once));
-    process p = co_await create_subprocess_exec(std::move(python), {.out = subprocess::pipe});
+    process p = co_await create_subprocess_exec(std::move(program), {.out = subprocess::pipe});
     auto [out, err] = co_await p.communicate();
     co_return p.returncode() == 0 ? std::atof(out.c_str()) : 0.0;
   };
@@ -97,6 +96,10 @@ double python_microseconds(std::string kind, std::size_t n, int at_once) {
   } catch (const std::system_error&) {
     return 0;
   }
+}
+
+double said_by_python(std::string kind, std::size_t n, int at_once) {
+  return said_by(command("python3", "-c", python_program, kind, std::to_string(n), std::to_string(at_once)));
 }
 
 struct row {
@@ -117,8 +120,14 @@ int main() {
 #if defined(ASYNCIO_BENCH_UV)
   rows.push_back({"libuv", [](int k) { return microseconds([k] { uv_spawn_and_wait(count, k); }); }, nullptr});
 #endif
-  rows.push_back({"python3's asyncio", [](int k) { return python_microseconds("spawn", count, k); },
-                  [] { return python_microseconds("cat", much, 1); }});
+#if defined(ASYNCIO_BENCH_TOKIO)
+  rows.push_back(
+      {"tokio",
+       [](int k) { return said_by(command(ASYNCIO_BENCH_TOKIO, "spawn", std::to_string(count), std::to_string(k))); },
+       [] { return said_by(command(ASYNCIO_BENCH_TOKIO, "cat", std::to_string(much))); }});
+#endif
+  rows.push_back({"python3's asyncio", [](int k) { return said_by_python("spawn", count, k); },
+                  [] { return said_by_python("cat", much, 1); }});
   for (int i = 0; i < repetitions; ++i)
     for (row& each : rows) {
       each.alone = std::min(each.alone, each.spawn(1) / count);

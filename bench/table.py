@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSL-1.0
 """What the tables of benchmarks have in common: libraries in turns, the smallest figure of each, one line a measure."""
 import json
+import os
 import subprocess
 import sys
 
@@ -20,14 +21,29 @@ def program(folder, name):
     return figures
 
 
+def tokio(folder, name):
+    """{measure: nanoseconds} of one run of tokio's program; nothing where it was not built."""
+    path = f"{folder}/bench_tokio"
+    if not os.path.exists(path):
+        return {}
+    return json.loads(subprocess.run([path, name], check=True, capture_output=True, text=True).stdout)
+
+
+def cell(figures, value):
+    if value is None:
+        return "-" if figures else "not installed"
+    return f"{value:.1f}"
+
+
 def main(name, measures, libraries, cpython):
-    """Runs program `name` of the folder of the command line and cpython() in turns; prints one table. Ours come first in
-    `libraries`; one that was not built, or lacks a measure, has a dash there."""
+    """Runs program bench_`name` of the folder of the command line, tokio's and cpython() in turns; prints one table. Ours
+    come first in `libraries`; where one lacks a measure there is a dash."""
     folder = sys.argv[1]
     repetitions = int(sys.argv[2]) if len(sys.argv) > 2 else 3
     best = {library: {} for library in libraries}
     for _ in range(repetitions):
-        runs = program(folder, name)
+        runs = program(folder, f"bench_{name}")
+        runs["tokio"] = tokio(folder, name)
         runs["CPython"] = cpython()
         for library, figures in runs.items():
             for measure, value in figures.items():
@@ -38,6 +54,7 @@ def main(name, measures, libraries, cpython):
     print(f"{'ns per operation':{width}} " + " ".join(f"{column:>15}" for column in columns))
     for measure in measures:
         own = best[ours][measure]
-        cells = [best[library].get(measure) for library in libraries]
-        cells += [None if value is None else value / own for value in cells[1:]]
-        print(f"{measure:{width}} " + " ".join(f"{'-' if value is None else f'{value:.1f}':>15}" for value in cells))
+        values = [best[library].get(measure) for library in libraries]
+        cells = [cell(best[library], value) for library, value in zip(libraries, values)]
+        cells += ["-" if value is None else f"{value / own:.1f}" for value in values[1:]]
+        print(f"{measure:{width}} " + " ".join(f"{each:>15}" for each in cells))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// What the way to a thread and back costs. The same with Asio's thread_pool and libuv's work queue: peers/; with CPython:
-// threads.py, which runs all of them and prints the table.
+// What the way to a thread and back costs. The same with Asio's thread_pool, libuv's work queue and tokio's
+// spawn_blocking: peers/; with CPython: threads.py, which runs all of them and prints the table.
 #include <asyncio/asyncio.hpp>
 
 #include <benchmark/benchmark.h>

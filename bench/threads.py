@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSL-1.0
-"""Runs the benchmarks of threads of this library, of Asio, of libuv and of CPython in turns, and prints one table.
+"""Runs the benchmarks of threads of this library, of Asio, of libuv, of tokio and of CPython in turns, and
+prints one table.
 
 Usage: threads.py FOLDER-OF-THE-PROGRAMS [repetitions]
 Every figure is the smallest of its repetitions, in nanoseconds of real time for one operation: a way to a thread and
@@ -88,4 +89,4 @@ def cpython(n=5000):
     }
 
 
-table.main("bench_threads", MEASURES, ["asyncio-cpp", "asio", "libuv", "CPython"], cpython)
+table.main("threads", MEASURES, ["asyncio-cpp", "asio", "libuv", "tokio", "CPython"], cpython)

@@ -112,7 +112,7 @@ class broken_process_pool : public std::runtime_error {
 };
 
 /// An exception of another process whose type is not known to come back as itself: what the standard library throws, and
-/// timeout_error, codec_error and cancelled_error, are.
+/// timeout_error, codec_error, cancelled_error and keyboard_interrupt, are.
 class remote_error : public std::runtime_error {
  public:
   remote_error(const std::string& type_name, const std::string& message)

@@ -36,8 +36,8 @@ static_assert(std::is_aggregate_v<process_pool_options> && std::is_trivially_cop
 ///       if (auto worker = asyncio::process_worker(argc, argv)) return *worker;
 ///
 /// Workers are started when tasks need them, up to max_workers, and die with this process. Arguments and results travel as
-/// bytes: see asyncio::codec. An exception comes back as itself when it is one of the standard library's that are
-/// made of a text, of a system's error code or of nothing; as a remote_error with its type's name and its text otherwise.
+/// bytes: see asyncio::codec. An exception comes back as itself when it is one of the standard library's, with its text and
+/// its code; as a remote_error with its type's name and its text otherwise.
 ///
 /// When a worker dies, the task that it ran fails with broken_process_pool, which says how it ended; other tasks go on,
 /// and a new worker is started in its place (in Python the whole pool is broken then). When no worker can work, because

@@ -6,8 +6,9 @@
 
 namespace asyncio::processes {
 
-/// Exceptions on their way to another process. Those of the standard library arrive as themselves, as do timeout_error,
-/// codec_error, cancelled_error and keyboard_interrupt; every other one as a remote_error that knows its type and its text.
+/// Exceptions on their way to another process. Those of the standard library arrive as themselves, with text, code and
+/// paths, as do timeout_error, codec_error, cancelled_error and keyboard_interrupt; every other one, and an error code of a
+/// category of the program's own, as a remote_error that knows its type and its text.
 
 void write_exception(encoder& out, const std::exception_ptr& error);
 /// Errors: codec_error for bytes that are none.

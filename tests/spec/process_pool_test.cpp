@@ -2,17 +2,26 @@
 // Functions of this program, run in other processes: what goes there and what comes back.
 #include "process_pool_test.hpp"
 
+#include <any>
 #include <atomic>
 #include <cerrno>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <future>
 #include <map>
 #include <memory>
 #include <new>
+#include <regex>
 #include <set>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <thread>
+#include <typeinfo>
+#include <variant>
 #include <vector>
 
 namespace {
@@ -141,6 +150,109 @@ TEST(ProcessPool, gives_system_errors_back_with_their_code) {
   } catch (const std::system_error& e) {
     EXPECT_EQ(e.code(), std::error_code(EAGAIN, std::system_category()));
     EXPECT_STREQ(e.what(), std::system_error(EAGAIN, std::system_category()).what());
+  }
+}
+
+/// Type and text of what a call throws.
+template <class F>
+std::string thrown_type_and_text(F call) {
+  try {
+    call();
+  } catch (const std::exception& e) {
+    return std::string(typeid(e).name()) + ": " + e.what();
+  }
+  return "nothing";
+}
+
+/// What it throws in a worker is what it throws here.
+template <class F>
+void expect_same_failure(process_pool_executor& pool, F call) {
+  const auto failed = pool.submit(call);
+  EXPECT_EQ(thrown_type_and_text([&] { failed.result(); }), thrown_type_and_text(call));
+}
+
+TEST(ProcessPool, gives_errors_of_streams_expressions_files_and_futures_back_as_themselves) {
+  process_pool_executor pool(1);
+  expect_same_failure(pool, [] { throw std::ios_base::failure("disk", std::io_errc::stream); });
+  expect_same_failure(pool, [] { throw std::ios_base::failure("disk", std::make_error_code(std::errc::io_error)); });
+  expect_same_failure(pool, [] { std::regex("("); });
+  expect_same_failure(pool, [] { throw std::regex_error(std::regex_constants::error_brack); });
+  expect_same_failure(pool, [] { throw std::future_error(std::future_errc::no_state); });
+  expect_same_failure(pool, [] { throw std::system_error(std::make_error_code(std::io_errc::stream), "read"); });
+  expect_same_failure(pool, [] { throw std::system_error(std::make_error_code(std::errc::io_error), ""); });
+  expect_same_failure(pool, [] { (void)std::filesystem::file_size("/nowhere"); });
+  expect_same_failure(pool, [] { std::filesystem::rename("/nowhere/a", "/nowhere/b"); });
+  expect_same_failure(pool, [] { throw std::filesystem::filesystem_error("no file", std::error_code()); });
+  expect_same_failure(pool, [] { (void)std::get<1>(std::variant<int, char>(1)); });
+  expect_same_failure(pool, [] { throw std::bad_variant_access(); });
+  expect_same_failure(pool, [] { (void)std::any_cast<int>(std::any('x')); });
+  expect_same_failure(pool, [] { std::function<void()>()(); });
+}
+
+TEST(ProcessPool, keeps_codes_and_paths_of_errors) {
+  process_pool_executor pool(1);
+  const auto moved = pool.submit([] { std::filesystem::rename("/nowhere/a", "/nowhere/b"); });
+  try {
+    moved.result();
+    ADD_FAILURE();
+  } catch (const std::filesystem::filesystem_error& e) {
+    EXPECT_EQ(e.code(), std::errc::no_such_file_or_directory);
+    EXPECT_EQ(e.path1(), "/nowhere/a");
+    EXPECT_EQ(e.path2(), "/nowhere/b");
+  }
+  const auto matched = pool.submit([] { std::regex("("); });
+  try {
+    matched.result();
+    ADD_FAILURE();
+  } catch (const std::regex_error& e) {
+    EXPECT_EQ(e.code(), std::regex_constants::error_paren);
+  }
+  const auto promised = pool.submit([] { throw std::future_error(std::future_errc::broken_promise); });
+  try {
+    promised.result();
+    ADD_FAILURE();
+  } catch (const std::future_error& e) {
+    EXPECT_EQ(e.code(), std::future_errc::broken_promise);
+  }
+}
+
+TEST(ProcessPool, gives_what_a_stream_throws_back_as_a_failure_of_streams) {
+  process_pool_executor pool(1);
+  const auto opened = pool.submit([] {
+    std::ifstream file;
+    file.exceptions(std::ios_base::failbit);
+    file.open("/nowhere");
+  });
+  try {
+    opened.result();
+    ADD_FAILURE();
+  } catch (const std::ios_base::failure& e) {
+    EXPECT_EQ(e.code(), std::io_errc::stream);
+    EXPECT_STREQ(e.what(), "basic_ios::clear: iostream error");
+  }
+}
+
+TEST(ProcessPool, gives_an_error_code_of_a_category_of_the_programs_as_a_remote_error) {
+  process_pool_executor pool(1);
+  struct own_category final : std::error_category {
+    const char* name() const noexcept override { return "own"; }
+    std::string message(int) const override { return "out of luck"; }
+  };
+  const auto failed = pool.submit([] {
+    static const own_category own;
+    throw std::system_error(std::error_code(7, own), "draw");
+  });
+  EXPECT_EQ(failure_of(failed), "remote_error: std::system_error: draw: out of luck");
+}
+
+TEST(ProcessPool, gives_a_keyboard_interrupt_back_with_its_signal) {
+  process_pool_executor pool(1);
+  const auto interrupted = pool.submit([] { throw keyboard_interrupt(SIGTERM); });
+  try {
+    interrupted.result();
+    ADD_FAILURE();
+  } catch (const keyboard_interrupt& e) {
+    EXPECT_EQ(e.signal(), SIGTERM);
   }
 }
 

@@ -346,8 +346,8 @@ class event_loop : public detail::spawner<event_loop> {
   /// loop's thread, as the result does; what f takes by value dies where it ran. An f that cannot be called without gets a
   /// std::stop_token in front of the arguments.
   /// Cancel, of the future: it is cancelled at once; a call that waits for a thread is never made; one that runs goes on,
-  /// asked to stop by its token. Errors: std::runtime_error after shutdown; what the executor throws.
-  /// Python: loop.run_in_executor().
+  /// asked to stop by its token. So is a call of the default executor that run() waits for at its end.
+  /// Errors: std::runtime_error after shutdown; what the executor throws.   Python: loop.run_in_executor().
   template <class F, class... A>
     requires detail::offloadable<F, A...>
   future<detail::offload_result_t<F, A...>> run_in_executor(executor& pool, F&& f, A&&... args) {
@@ -371,8 +371,8 @@ class event_loop : public detail::spawner<event_loop> {
   /// waited for. Errors: std::invalid_argument for null.   Python: loop.set_default_executor().
   void set_default_executor(std::unique_ptr<thread_pool_executor> pool);
   /// Waits until the default executor has ended what it has; it is refused from now on. After `timeout` what still runs is
-  /// named in a warning, and left alone. Cancel: ends the wait. run() does it at its end, for 300 s at most.
-  /// Python: loop.shutdown_default_executor().
+  /// named in a warning, and left alone. Cancel: ends the wait. run() does it at its end, for 300 s at most, and asks calls
+  /// that take a std::stop_token to stop.   Python: loop.shutdown_default_executor().
   coroutine<> shutdown_default_executor(std::optional<timedelta> timeout = {});
 
   /// Calls f() whenever `fd` can be read (end of file and errors count) until remove_reader(fd). One reader a

@@ -7,6 +7,7 @@
 #include "coro/chain.hpp"
 #include "coro/event_loop_impl.hpp"
 
+#include <asyncio/detail/offload.hpp>
 #include <asyncio/timeout.hpp>
 #include <asyncio/wait.hpp>
 
@@ -147,7 +148,9 @@ coroutine<> end_default_executor(event_loop& loop, std::optional<timedelta> time
 
 void close_executor(event_loop& loop) {
   constexpr timedelta longest_wait = std::chrono::seconds(300);  // as Python's
-  if (loop.state().executor != nullptr) loop.run_until_complete(loop.shutdown_default_executor(longest_wait));
+  if (loop.state().executor == nullptr) return;
+  detail::ask_default_calls_to_stop(loop);
+  loop.run_until_complete(loop.shutdown_default_executor(longest_wait));
 }
 
 }  // namespace coro

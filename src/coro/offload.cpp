@@ -92,20 +92,28 @@ void let_go(offload& call) noexcept {
     call.stop.request();
 }
 
-// The future was cancelled: no thread begins the call any more. What runs user's code comes a turn later.
+// Destructors and stop callbacks come a turn later, and once, however often somebody asks: Ctrl-C, run()'s end and the
+// future's owner may all do so before the turn comes.
+void let_go_soon(offload& call, loop_core& loop) noexcept {
+  if (std::exchange(call.refusing, true)) return;
+  call.uses.fetch_add(1, order::relaxed);
+  call.refusal.owner = &call;
+  call.refusal.done = [](op* part) noexcept {
+    offload* owner = static_cast<offload::part*>(part)->owner;
+    const offload_use done(owner);
+    owner->refusing = false;
+    let_go(*owner);
+  };
+  loop.post(&call.refusal);
+}
+
+// The future was cancelled, or given another outcome: no thread begins the call any more.
 void refuse_soon(waiter* self, future_core* future) noexcept {
   auto* me = static_cast<offload*>(self);
   loop_core* loop = future->home->loop();
   if (loop == nullptr) return;
   begin(*me, offload::revoked);
-  me->uses.fetch_add(1, order::relaxed);
-  me->refusal.owner = me;
-  me->refusal.done = [](op* part) noexcept {
-    offload* owner = static_cast<offload::part*>(part)->owner;
-    const offload_use done(owner);
-    let_go(*owner);
-  };
-  loop->post(&me->refusal);
+  let_go_soon(*me, *loop);
 }
 
 // The loop ends: from here on any thread may end the call.
@@ -132,6 +140,7 @@ offload::offload(bool stoppable, const char* type) : stop(stoppable) {
 void send_offload(event_loop& loop, executor* pool, offload_ptr call, future_core* to) {
   executor& used = pool != nullptr ? *pool : executor_access::default_of(loop);
   offload* sent = call.release();
+  sent->by_default = pool == nullptr;
   sent->to = core_ref<>::share(to);
   if (here.task != nullptr && sent->where.line() == 0) sent->where = coro_core::of_frame(here.task->top)->origin;
   to->add_waiter(sent);
@@ -140,6 +149,16 @@ void send_offload(event_loop& loop, executor* pool, offload_ptr call, future_cor
   core.expect_post();
   core.box().hold_clock();
   executor_access::post(used, std::unique_ptr<job>(sent));
+}
+
+// One whose future has an outcome was asked when it got that.
+void ask_default_calls_to_stop(event_loop& loop) noexcept {
+  loop_core& core = loop.core();
+  core.for_each_close_hook([&core](close_hook& hook) noexcept {
+    if (hook.on_close != &leave) return;
+    auto& call = static_cast<offload&>(hook);
+    if (call.by_default && call.waiter::linked()) let_go_soon(call, core);
+  });
 }
 
 // The running frame is to_thread()'s own; behind it stands the one that awaits it.

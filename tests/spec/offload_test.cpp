@@ -307,6 +307,67 @@ TEST(DefaultExecutor, run_waits_for_what_it_runs) {
   EXPECT_TRUE(ended);
 }
 
+/// Until it is asked to stop; false when nobody asks for ten seconds.
+bool work_until_asked(const std::stop_token& stop) {
+  const auto enough = std::chrono::steady_clock::now() + 10s;
+  while (!stop.stop_requested() && std::chrono::steady_clock::now() < enough) std::this_thread::sleep_for(100us);
+  return stop.stop_requested();
+}
+
+TEST(DefaultExecutor, run_asks_what_it_still_runs_to_stop_and_what_waits_for_its_turn) {
+  int asked = 0;
+  asyncio::run([&]() -> coroutine<> {
+    event_loop& loop = get_running_loop();
+    loop.set_default_executor(std::make_unique<thread_pool_executor>(1));
+    const auto call = [&](const std::stop_token& stop) {
+      if (work_until_asked(stop)) ++asked;
+    };
+    (void)loop.run_in_executor(nullptr, call);
+    (void)loop.run_in_executor(nullptr, call);
+    co_return;
+  });
+  EXPECT_EQ(asked, 2);
+}
+
+TEST(DefaultExecutor, run_asks_once_also_when_the_future_is_cancelled_before_and_meanwhile) {
+  std::atomic<int> asked{0};
+  gate door;
+  const auto call = [&](const std::stop_token& stop) {
+    door.pass();
+    const std::stop_callback count(stop, [&] { ++asked; });
+    if (!work_until_asked(stop)) ADD_FAILURE() << "nobody asked";
+  };
+  asyncio::run([&]() -> coroutine<> {
+    event_loop& loop = get_running_loop();
+    loop.set_default_executor(std::make_unique<thread_pool_executor>(2));
+    const future<> before = loop.run_in_executor(nullptr, call);
+    const future<> meanwhile = loop.run_in_executor(nullptr, call);
+    door.wait_for(2);
+    door.open();
+    loop.call_soon([meanwhile] { meanwhile.cancel(); });
+    before.cancel();
+    co_return;
+  });
+  EXPECT_EQ(asked, 2);
+}
+
+TEST(DefaultExecutor, its_shutdown_by_hand_asks_nothing_to_stop) {
+  log_watch log;
+  gate door;
+  asyncio::run([&]() -> coroutine<> {
+    event_loop& loop = get_running_loop();
+    const future<bool> runs = loop.run_in_executor(nullptr, [&](const std::stop_token& stop) {
+      door.pass();
+      return stop.stop_requested();
+    });
+    door.wait_for(1);
+    co_await loop.shutdown_default_executor(1ms);
+    door.open();
+    EXPECT_FALSE(co_await runs);
+  });
+  EXPECT_EQ(log.taken().size(), 1u);
+}
+
 // S31
 TEST(DefaultExecutor, its_shutdown_waits_no_longer_than_it_was_told_and_names_what_still_runs) {
   log_watch log;

@@ -63,6 +63,12 @@ class loop_core {
 
   void add_close_hook(close_hook& hook) noexcept;
   void remove_close_hook(close_hook& hook) noexcept;
+  /// `f` adds and removes none.
+  template <class F>
+  void for_each_close_hook(F f) noexcept {
+    for (close_hook* hook = close_hooks_; hook != nullptr; hook = hook->next == close_hooks_ ? nullptr : hook->next)
+      f(*hook);
+  }
 
   inbox& box() noexcept { return *inbox_; }
   /// The loop is being closed: callbacks are dropped, not called.

@@ -84,7 +84,8 @@ struct bound_function {
 ///
 /// One exchange decides between a thread and the loop (`stage`). The loop revokes when the future was cancelled, or when it
 /// is closed itself; then the function and its arguments die there at once, and the empty shell comes home when the executor
-/// has come to it. Of a call that runs a cancelled future asks it to stop, no more. `home`: it is posted to the loop's inbox,
+/// has come to it. Of a call that runs a cancelled future asks it to stop, no more; so does the end of run(), which waits
+/// for the calls of the default executor. `home`: it is posted to the loop's inbox,
 /// and everything dies in the loop's thread. Only when that door is shut, because the loop was closed while the call ran, does it die in the
 /// thread that ran it.
 ///
@@ -113,6 +114,8 @@ struct offload : job, op, waiter, close_hook {
   atomic_cell<std::uint8_t> stage{queued};
   atomic_cell<int> uses{1};  ///< the way's, and that of a refusal that stands in the ready queue
   bool has_result = false;
+  bool by_default = false;  ///< the loop's default executor has it
+  bool refusing = false;    ///< `refusal` stands in the ready queue; the loop's thread's
 
  protected:
   ~offload() = default;
@@ -179,6 +182,10 @@ offload_ptr make_offload(F&& f, A&&... args) {
 /// Sends it to `pool`, null: the loop's default executor; `to` is a pending future of the loop.   Thread: the loop's.
 /// Errors: what the executor throws; std::runtime_error after shutdown_default_executor(). It dies here then.
 void send_offload(event_loop& loop, executor* pool, offload_ptr call, future_core* to);
+
+/// Asks the calls that this loop gave to its default executor, and that have not come home, to stop: a turn later. They are
+/// not cancelled.   Thread: the loop's.
+void ask_default_calls_to_stop(event_loop& loop) noexcept;
 
 }  // namespace detail
 }  // namespace asyncio

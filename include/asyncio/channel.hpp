@@ -109,6 +109,16 @@ class channel {
     if (item == nullptr) return std::nullopt;
     return unpack<std::optional<T>>(item);
   }
+  /// A length of time needs a unit. The parameter's name stands in the compiler's error.
+  template <class a_number_without_a_unit_write_5s_or_100ms>
+    requires std::is_arithmetic_v<a_number_without_a_unit_write_5s_or_100ms>
+  void put_blocking(T, a_number_without_a_unit_write_5s_or_100ms) const = delete;
+  template <class a_number_without_a_unit_write_5s_or_100ms>
+    requires std::is_arithmetic_v<a_number_without_a_unit_write_5s_or_100ms>
+  T get_blocking(a_number_without_a_unit_write_5s_or_100ms) const = delete;
+  template <class a_number_without_a_unit_write_5s_or_100ms>
+    requires std::is_arithmetic_v<a_number_without_a_unit_write_5s_or_100ms>
+  std::optional<T> next_blocking(a_number_without_a_unit_write_5s_or_100ms) const = delete;
 
   /// At once or not at all. Moves from its argument only when it answers true.
   bool try_put(T&& item) const {

@@ -89,11 +89,18 @@ class concurrent_future {
         return detail::take_or_copy<T>(*core_.get());
     }
   }
+  /// A length of time needs a unit. The parameter's name stands in the compiler's error.
+  template <class a_number_without_a_unit_write_5s_or_100ms>
+    requires std::is_arithmetic_v<a_number_without_a_unit_write_5s_or_100ms>
+  T result(a_number_without_a_unit_write_5s_or_100ms) const = delete;
   /// Blocks as result() does; what the work threw, or null. Errors: cancelled_error, timeout_error, std::runtime_error.
   std::exception_ptr exception(std::optional<timedelta> timeout = {}) const {
     core_->wait(timeout);
     return core_->error();
   }
+  template <class a_number_without_a_unit_write_5s_or_100ms>
+    requires std::is_arithmetic_v<a_number_without_a_unit_write_5s_or_100ms>
+  std::exception_ptr exception(a_number_without_a_unit_write_5s_or_100ms) const = delete;
 
   /// Calls f(concurrent_future) once there is an outcome, in the thread that completes it; here and now if there is one
   /// already. What f throws is logged.

@@ -80,10 +80,15 @@ class process_pool_executor {
     return post_call<detail::process_invoke_t<F, A...>>(detail::make_process_call_of<F>(std::forward<A>(args)...));
   }
   template <class F, class... A>
-    requires(std::is_class_v<F> && !detail::process_callable<F>)
-  void submit(F, A&&...) {
-    static_assert(detail::process_callable<F>,
-                  "asyncio: what this callable has captured stays in this process: pass it as arguments");
+    requires(!detail::process_submittable<std::decay_t<F>, A...>)
+  detail::refused submit(F&&, A&&...) {
+    using callable = std::decay_t<F>;
+    constexpr bool captures = std::is_class_v<callable> && !detail::process_callable<callable>;
+    static_assert(!captures, "asyncio: what this callable has captured stays in this process: pass it as arguments");
+    static_assert(captures || detail::process_submittable<callable, A...>,
+                  "asyncio: submit takes a function that can be called with these arguments, or a lambda without "
+                  "captures; call a member function in a lambda");
+    return {};
   }
 
   /// submit(f, x) for each x of a range, in its order.

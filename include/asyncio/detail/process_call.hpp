@@ -160,6 +160,17 @@ concept process_invocable =
     process_callable<F> && (function_like<F> ? std::invocable<F, A...> : std::invocable<F, arrived_t<A>...>);
 
 template <class F, class... A>
+inline constexpr bool is_process_function = false;
+template <class R, class... P, class... A>
+inline constexpr bool is_process_function<R (*)(P...), A...> = std::invocable<R (*)(P...), A...>;
+template <class R, class... P, class... A>
+inline constexpr bool is_process_function<R (*)(P...) noexcept, A...> = std::invocable<R (*)(P...), A...>;
+
+/// What submit() takes.
+template <class F, class... A>
+concept process_submittable = is_process_function<F, A...> || process_invocable<F, A...>;
+
+template <class F, class... A>
 using process_invoke_t = std::remove_cvref_t<typename process_invocation<F, A...>::type>;
 
 template <class F, class... A>

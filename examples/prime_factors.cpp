@@ -5,6 +5,7 @@
 //
 // Threads share memory, and in C++, unlike in Python, they run at once: both ways are as fast as there are processors.
 // Processes cost more to start and each number has to travel; for that a crash in one of them is an exception here.
+// Ctrl-C ends all three: what has not begun is not done any more.
 #include <asyncio/asyncio.hpp>
 
 #include "support/arguments.hpp"
@@ -18,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+using namespace std::chrono_literals;
 using number = std::uint64_t;
 
 std::vector<number> factors(number n) {
@@ -39,19 +41,16 @@ using results = std::vector<std::vector<number>>;
 
 asyncio::coroutine<results> one_after_another(std::vector<number> numbers) {
   results all;
-  for (const number n : numbers) all.push_back(factors(n));
+  for (const number n : numbers) {
+    all.push_back(factors(n));
+    co_await asyncio::sleep(0s);  // a loop that is busy hears of nothing, of Ctrl-C neither
+  }
   co_return all;
 }
 
 template <class Pool>
 asyncio::coroutine<results> in(Pool& pool, std::vector<number> numbers) {
-  results all;
-  auto futures = pool.map(factors, numbers);
-  for (auto& each : futures) {
-    auto found = co_await each;
-    all.push_back(std::move(found));
-  }
-  co_return all;
+  co_return co_await asyncio::gather(pool.map(factors, numbers));  // cancels all of them, if it is cancelled
 }
 
 /// Says how long it took, and how that compares with `alone`.
@@ -65,19 +64,22 @@ asyncio::coroutine<std::pair<results, double>> timed(std::string name, double al
     std::printf(", %.2f times as fast\n", alone / seconds);
   else
     std::puts("");
+  std::fflush(stdout);
   std::pair<results, double> both(std::move(found), seconds);
   co_return both;
 }
 
 asyncio::coroutine<int> amain(std::size_t count, std::size_t workers) {
   const auto numbers = numbers_to_do(count);
+  std::printf("%zu numbers, %zu workers\n", count, workers);
+  std::fflush(stdout);
   auto [expected, alone] = co_await timed("one after another", 0, one_after_another(numbers));
   asyncio::thread_pool_executor threads(workers);
   auto [by_threads, thread_time] = co_await timed("in threads", alone, in(threads, numbers));
   asyncio::process_pool_executor processes(workers);
   auto [by_processes, process_time] = co_await timed("in processes", alone, in(processes, numbers));
   const bool same = by_threads == expected && by_processes == expected;
-  std::printf("%zu numbers, %s\n", numbers.size(), same ? "the same factors each time" : "DIFFERENT factors");
+  std::puts(same ? "the same factors each time" : "DIFFERENT factors");
   co_return same ? 0 : 1;
 }
 

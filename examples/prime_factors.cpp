@@ -33,6 +33,7 @@ std::vector<number> factors(number n) {
 /// Numbers that take a while: products of two primes.
 std::vector<number> numbers_to_do(std::size_t count) {
   std::vector<number> all;
+  all.reserve(count);
   for (std::size_t i = 0; i < count; ++i) all.push_back(number{15485863} * (i % 2 == 0 ? 15485867 : 15485917));
   return all;
 }

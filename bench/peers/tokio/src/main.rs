@@ -30,6 +30,11 @@ fn runtime(threads: usize) -> Runtime {
     Builder::new_current_thread().enable_all().max_blocking_threads(threads).build().unwrap()
 }
 
+// As a task: between two steps of what block_on() itself is given, tokio looks for I/O.
+fn run(threads: usize, body: impl Future<Output = ()> + Send + 'static) {
+    runtime(threads).block_on(async { tokio::spawn(body).await.unwrap() });
+}
+
 async fn to_thread(n: u32) {
     for _ in 0..n {
         spawn_blocking(nothing).await.unwrap();
@@ -164,21 +169,20 @@ fn print(figures: &[(&str, f64)]) {
 
 fn threads() {
     print(&[
-        ("to_thread", real(20_000, |n| runtime(8).block_on(to_thread(n)))),
-        ("run_in_executor", real(20_000, |n| runtime(1).block_on(to_thread(n)))),
-        ("100 at once, each", real(200_000, |n| runtime(2).block_on(hundred_at_once(n)))),
+        ("to_thread", real(20_000, |n| run(8, to_thread(n)))),
+        ("run_in_executor", real(20_000, |n| run(1, to_thread(n)))),
+        ("100 at once, each", real(200_000, |n| run(2, hundred_at_once(n)))),
         ("call_soon_threadsafe", real(20_000, |n| from_another_thread(n, call_and_wait))),
         ("run_coroutine_threadsafe", real(20_000, |n| from_another_thread(n, spawn_and_take))),
     ]);
 }
 
 fn core() {
-    let run = |body| runtime(1).block_on::<Pin<Box<dyn Future<Output = ()>>>>(body);
     print(&[
-        ("spawn+await", processor(1_000_000, |n| run(Box::pin(spawn_and_await(n))))),
-        ("switch", processor(2_000_000, |n| run(Box::pin(switch_tasks(n))))),
-        ("set+cancel timer", processor(1_000_000, |n| run(Box::pin(set_and_cancel_timer(n))))),
-        ("sleep, 10k at once", processor(10_000, |n| run(Box::pin(sleep_in_crowd(n))))),
+        ("spawn+await", processor(1_000_000, |n| run(1, spawn_and_await(n)))),
+        ("switch", processor(2_000_000, |n| run(1, switch_tasks(n)))),
+        ("set+cancel timer", processor(1_000_000, |n| run(1, set_and_cancel_timer(n)))),
+        ("sleep, 10k at once", processor(10_000, |n| run(1, sleep_in_crowd(n)))),
         ("wake from a thread", real(20_000, |n| from_another_thread(n, call_and_wait))),
     ]);
 }
@@ -191,9 +195,9 @@ fn main() {
         ["threads"] => return threads(),
         ["core"] => return core(),
         ["spawn", count, at_once] => {
-            runtime(1).block_on(start_children(count.parse().unwrap(), at_once.parse().unwrap()))
+            run(1, start_children(count.parse().unwrap(), at_once.parse().unwrap()))
         }
-        ["cat", bytes] => runtime(1).block_on(through_cat(bytes.parse().unwrap())),
+        ["cat", bytes] => run(1, through_cat(bytes.parse().unwrap())),
         _ => panic!("bench_tokio threads | core | spawn COUNT AT_ONCE | cat BYTES"),
     }
     println!("{}", begin.elapsed().as_nanos() as f64 / 1e3);

@@ -168,8 +168,9 @@ fn print(figures: &[(&str, f64)]) {
 }
 
 fn threads() {
+    let several = std::thread::available_parallelism().unwrap().get() + 4; // as our default executor has
     print(&[
-        ("to_thread", real(20_000, |n| run(8, to_thread(n)))),
+        ("to_thread", real(20_000, |n| run(several, to_thread(n)))),
         ("run_in_executor", real(20_000, |n| run(1, to_thread(n)))),
         ("100 at once, each", real(200_000, |n| run(2, hundred_at_once(n)))),
         ("call_soon_threadsafe", real(20_000, |n| from_another_thread(n, call_and_wait))),
@@ -194,9 +195,7 @@ fn main() {
     match words[..] {
         ["threads"] => return threads(),
         ["core"] => return core(),
-        ["spawn", count, at_once] => {
-            run(1, start_children(count.parse().unwrap(), at_once.parse().unwrap()))
-        }
+        ["spawn", count, at_once] => run(1, start_children(count.parse().unwrap(), at_once.parse().unwrap())),
         ["cat", bytes] => run(1, through_cat(bytes.parse().unwrap())),
         _ => panic!("bench_tokio threads | core | spawn COUNT AT_ONCE | cat BYTES"),
     }

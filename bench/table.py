@@ -35,6 +35,13 @@ def cell(figures, value):
     return f"{value:.1f}"
 
 
+def show(corner, columns, rows):
+    """Prints rows of (name, cells) under a head."""
+    width = max(len(name) for name, _ in [(corner, []), *rows])
+    for name, cells in [(corner, columns), *rows]:
+        print(f"{name:{width}} " + " ".join(f"{each:>15}" for each in cells), flush=True)
+
+
 def main(name, measures, libraries, cpython):
     """Runs program bench_`name` of the folder of the command line, tokio's and cpython() in turns; prints one table. Ours
     come first in `libraries`; where one lacks a measure there is a dash."""
@@ -49,12 +56,11 @@ def main(name, measures, libraries, cpython):
             for measure, value in figures.items():
                 best[library][measure] = min(value, best[library].get(measure, value))
     ours, *others = libraries
-    width = max(map(len, measures))
-    columns = libraries + [f"{library} / ours" for library in others]
-    print(f"{'ns per operation':{width}} " + " ".join(f"{column:>15}" for column in columns))
+    rows = []
     for measure in measures:
         own = best[ours][measure]
         values = [best[library].get(measure) for library in libraries]
         cells = [cell(best[library], value) for library, value in zip(libraries, values)]
         cells += ["-" if value is None else f"{value / own:.1f}" for value in values[1:]]
-        print(f"{measure:{width}} " + " ".join(f"{each:>15}" for each in cells))
+        rows.append((measure, cells))
+    show("ns per operation", libraries + [f"{library} / ours" for library in others], rows)

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
-// The measures of threads.cpp, core.cpp and subprocess.cpp with tokio. Every runtime is a `current_thread` one, as our
+// The measures of threads.cpp, core.cpp and subprocess.cpp with tokio, and its server among those of net.py. Every runtime is a `current_thread` one, as our
 // loops are: what asks and what is asked are one thread each, beside those of the blocking pool.
 //
 //   bench_tokio threads | core       prints a JSON object: nanoseconds for one operation, of real time | of processor time
 //   bench_tokio spawn COUNT AT_ONCE  starts /bin/true so often; prints microseconds of real time in all
 //   bench_tokio cat BYTES            sends so many through `cat`; the same
+//   bench_tokio net echo | pieces    serves until it is killed
+mod net;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::process::Stdio;
@@ -196,8 +199,9 @@ fn main() {
         ["threads"] => return threads(),
         ["core"] => return core(),
         ["spawn", count, at_once] => run(1, start_children(count.parse().unwrap(), at_once.parse().unwrap())),
+        ["net", mode] => run(1, net::serve(mode.to_string())),
         ["cat", bytes] => run(1, through_cat(bytes.parse().unwrap())),
-        _ => panic!("bench_tokio threads | core | spawn COUNT AT_ONCE | cat BYTES"),
+        _ => panic!("bench_tokio threads | core | spawn COUNT AT_ONCE | cat BYTES | net echo | net pieces"),
     }
     println!("{}", begin.elapsed().as_nanos() as f64 / 1e3);
 }

@@ -43,9 +43,7 @@ coroutine<> one_in_pieces(stream_reader reader, stream_writer writer) {
   }
 }
 
-const char* backend_name() {
-  return get_running_loop().backend() == backend_kind::io_uring ? "io_uring" : "epoll";
-}
+const char* backend_name() { return get_running_loop().backend() == backend_kind::io_uring ? "io_uring" : "epoll"; }
 
 coroutine<> serve(std::string_view mode) {
   constexpr int backlog = 4096;

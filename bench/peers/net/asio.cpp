@@ -32,8 +32,7 @@ asio::awaitable<void> answer_in_pieces(asio::ip::tcp::socket client) {
       for (std::size_t at = 0; at < request; at += piece)
         co_await asio::async_write(client, asio::buffer(buffer.data() + at, piece), asio::use_awaitable);
     }
-  } catch (const std::system_error&) {
-  }
+  } catch (const std::system_error&) {}
 }
 
 asio::awaitable<void> serve(asio::io_context& loop, bool in_pieces) {

@@ -78,8 +78,7 @@ bool handle(client& c, unsigned events) {
   }
   bool alive = true;
   if ((events & EPOLLIN) == 0 && !had_to_wait) return true;
-  while (c.unsent.empty() && serve_once(c, alive)) {
-  }
+  while (c.unsent.empty() && serve_once(c, alive)) {}
   return alive;
 }
 

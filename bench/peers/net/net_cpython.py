@@ -63,6 +63,9 @@ async def serve(face, mode):
 
 
 def main(loop, face, mode):
+    # CPython's recv() allocates 256 KiB and gives most of it back: three system calls more for each, unless malloc has
+    # learned from a larger block that came and went that such blocks are not worth a mapping of their own.
+    bytes(1024 * 1024)
     if loop == "uvloop":
         import uvloop
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSL-1.0
-"""Runs echo servers of this library and of others under the same load, in turns, and prints a table for each kind of load.
+"""Runs echo servers of this library and of others under the same load, in turns; a table for each kind of load.
 
 Usage: net.py FOLDER-OF-THE-PROGRAMS [--repetitions N] [--seconds S] [--only WORD ...] [--count]
 
-Server and load have a processor each. Every figure is the best of its repetitions: `server us` is the server's processor
-time for one request, kernel and user together.
+Server and load have a processor each. Every figure is the best of its repetitions: `server us` is the server's
+processor time for one request, kernel and user together.
 --count: instead, system calls for one request as strace counts them, and instructions outside the kernel as valgrind
 does, of the servers that are programs: the same on a busy machine as on a quiet one.
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import table
 
-# Sixteen writes are whatever a library's plain write is, one after the other; raw epoll has one writev of sixteen pieces.
+# Sixteen writes are whatever a library's plain write is, one after the other; for raw epoll one writev of the pieces.
 LOADS = [  # title, clients, bytes, what the server does
     ("50 clients, 64 B", 50, 64, "echo"),
     ("1000 clients, 64 B", 1000, 64, "echo"),
@@ -67,8 +67,8 @@ class Server:
 
 
 def settle(processor, in_lock_step):
-    """For a server that is about to start. A batch process does not push the load aside when bytes come for it: with both
-    on one processor, it finds the whole of a round."""
+    """For a server that is about to start. A batch process does not push the load aside when bytes come for it: with
+    both on one processor, it finds the whole of a round."""
     os.sched_setaffinity(0, {processor})
     if in_lock_step:
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
@@ -90,7 +90,9 @@ def end(process):
 def python_with_uvloop():
     """This Python, or Debian's when only that has uvloop; whether one has."""
     for python in (sys.executable, "/usr/bin/python3"):
-        if os.path.exists(python) and subprocess.run([python, "-c", "import uvloop"], capture_output=True).returncode == 0:
+        if not os.path.exists(python):
+            continue
+        if subprocess.run([python, "-c", "import uvloop"], capture_output=True, check=False).returncode == 0:
             return python, True
     return sys.executable, False
 
@@ -174,7 +176,8 @@ def calls(folder, server, rounds):
         requests = counted(folder, server, ["strace", "-f", "-c", "-o", report.name], rounds)
         rows = [line.split() for line in report.read().splitlines()]
     # % time, seconds, usecs/call, calls, sometimes errors, name
-    return requests, {row[-1]: int(row[3]) for row in rows if len(row) in (5, 6) and row[3].isdigit() and row[-1] != "total"}
+    rows = [row for row in rows if len(row) in (5, 6) and row[3].isdigit() and row[-1] != "total"]
+    return requests, {row[-1]: int(row[3]) for row in rows}
 
 
 def calls_per_request(folder, server):
@@ -215,7 +218,8 @@ def count(folder, all_servers):
         spent = instructions_per_request(folder, server)
         which = ", ".join(f"{name} {value:.2f}" for name, value in sorted(seen.items(), key=lambda item: -item[1]))
         rows.append((server.name, ["-" if spent is None else f"{spent:.0f}", f"{sum(seen.values()):.2f}", which]))
-    table.show(f"{clients} clients in lock-step, {size} B; per request", ["instructions", "system calls", "which"], rows)
+    corner = f"{clients} clients in lock-step, {size} B; per request"
+    table.show(corner, ["instructions", "system calls", "which"], rows)
 
 
 def main():

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
-// The load for the servers of bench/net.py: clients that send a message, wait until as many bytes have come back, and send
-// the next one. Written straight onto epoll, so that it is the same stranger to every server.
+// The load for the servers of bench/net.py: clients that send a message, wait until as many bytes have come back, and
+// send the next one. Written straight onto epoll, so that it is the same stranger to every server.
 //
-//   bench_net_load PORT CLIENTS BYTES seconds LENGTH PID   each client at its own pace, for so long; what the server with
-//                                                          that process number spends on it is read off its clock
+//   bench_net_load PORT CLIENTS BYTES seconds LENGTH PID   each client at its own pace, for so long; what the server
+//                                                          spends on it is read off the clock of that process
 //   bench_net_load PORT CLIENTS BYTES rounds COUNT         in lock-step: all send, then all wait
 //
 // Prints a JSON object. The first round is not counted; its answers are compared with what was sent.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // The measures of threads.cpp, core.cpp and subprocess.cpp with tokio, and its server among those of net.py. Every
-// runtime is a `current_thread` one, as our loops are: what asks and what is asked are one thread each, beside those of the blocking pool.
+// runtime is a `current_thread` one, as our loops are: what asks and what is asked are one thread each, beside those of
+// the blocking pool.
 //
 //   bench_tokio threads | core       prints a JSON object: nanoseconds for one operation, of real time | of processor time
 //   bench_tokio spawn COUNT AT_ONCE  starts /bin/true so often; prints microseconds of real time in all

@@ -39,6 +39,12 @@ asyncio_install(asyncio-cpp-testing-targets asyncio-testing)
 asyncio_pkg_config(asyncio-cpp-testing "Virtual time and other help for testing programs on asyncio-cpp"
   "asyncio-cpp = ${PROJECT_VERSION}" "-lasyncio-testing")
 
+if(TARGET asyncio-tls)
+  asyncio_install(asyncio-cpp-tls-targets asyncio-tls)
+  asyncio_pkg_config(asyncio-cpp-tls "TLS for asyncio-cpp, by OpenSSL"
+    "asyncio-cpp = ${PROJECT_VERSION} openssl >= 3.0" "-lasyncio-tls")
+endif()
+
 if(TARGET asyncio-curl)
   asyncio_install(asyncio-cpp-curl-targets asyncio-curl)
   asyncio_pkg_config(asyncio-cpp-curl "libcurl on asyncio-cpp's event loop"

@@ -28,6 +28,7 @@
 #include <asyncio/run.hpp>
 #include <asyncio/signals.hpp>
 #include <asyncio/sleep.hpp>
+#include <asyncio/ssl.hpp>
 #include <asyncio/streams.hpp>
 #include <asyncio/subprocess.hpp>
 #include <asyncio/task.hpp>

@@ -82,11 +82,11 @@ struct host_port {
 namespace detail {
 class tls_provider;
 /// The TLS of the default context. Defined in asyncio-tls: where the linker does not find it, link asyncio::tls.
-const tls_provider* link_asyncio_tls();
+tls_provider* link_asyncio_tls();
 }  // namespace detail
 
-/// What `.ssl` takes: true (the default context), or an ssl_context, which is copied by the call. Needs asyncio::tls:
-/// without that library a program that names either does not link.
+/// What `.ssl` takes: true (a context of ssl_context::create_default_context(), the same for all), or an ssl_context,
+/// which is copied by the call. Needs asyncio::tls: without that library a program that names either does not link.
 class ssl_arg {
  public:
   constexpr ssl_arg() noexcept = default;
@@ -94,10 +94,10 @@ class ssl_arg {
   ssl_arg(const ssl_context& context);
 
   constexpr explicit operator bool() const noexcept { return provider_ != nullptr; }
-  const detail::tls_provider* provider() const noexcept { return provider_; }
+  detail::tls_provider* provider() const noexcept { return provider_; }
 
  private:
-  const detail::tls_provider* provider_ = nullptr;
+  detail::tls_provider* provider_ = nullptr;
 };
 
 /// How open_connection() and open_unix_connection() connect.
@@ -112,8 +112,8 @@ struct connection_options {
   /// How many addresses of the first family come before the families take turns; default 1 with a delay, else 0: the
   /// order of the resolver.
   std::optional<int> interleave = {};
-  std::optional<timedelta> ssl_handshake_timeout = {};
-  std::optional<timedelta> ssl_shutdown_timeout = {};
+  std::optional<timedelta> ssl_handshake_timeout = {};  ///< default 60 s
+  std::optional<timedelta> ssl_shutdown_timeout = {};   ///< how long close() waits for the peer's goodbye; default 30 s
   int sock = -1;  ///< a connected stream socket, taken over; instead of host and port, or path
 };
 
@@ -128,15 +128,34 @@ struct server_options {
   bool keep_alive = false;                 ///< SO_KEEPALIVE
   address_family family = address_family::unspecified;
   std::size_t max_connections = 0;  ///< at most so many at a time, more wait unaccepted; 0: no bound
-  std::optional<timedelta> ssl_handshake_timeout = {};
-  std::optional<timedelta> ssl_shutdown_timeout = {};
-  bool cleanup_socket = true;  ///< Unix: remove the path when the server is closed
-  int sock = -1;               ///< a bound stream socket, taken over; instead of host and port, or path
+  std::optional<timedelta> ssl_handshake_timeout = {};  ///< default 60 s
+  std::optional<timedelta> ssl_shutdown_timeout = {};   ///< how long close() waits for the peer's goodbye; default 30 s
+  bool cleanup_socket = true;                           ///< Unix: remove the path when the server is closed
+  int sock = -1;  ///< a bound stream socket, taken over; instead of host and port, or path
+};
+
+/// How stream_writer::start_tls() goes on.
+struct start_tls_options {
+  std::string_view server_hostname = {};  ///< a client's: the name that the certificate must have
+  bool server_side = false;
+  std::optional<timedelta> ssl_handshake_timeout = {};  ///< default 60 s
+  std::optional<timedelta> ssl_shutdown_timeout = {};   ///< how long close() waits for the peer's goodbye; default 30 s
+};
+
+/// What a handshake came to; stream_writer::ssl_info().   Python: get_extra_info("ssl_object"), ("cipher"), ("peercert").
+struct tls_info {
+  std::string version;               ///< "TLSv1.3"
+  std::string cipher;                ///< "TLS_AES_256_GCM_SHA384"
+  std::string alpn;                  ///< empty when none was agreed upon
+  std::string server_name;           ///< the name that the client asked for; empty for a number
+  std::string peer_certificate_pem;  ///< empty when the peer has shown none; not verified under verify_mode::none
+  bool session_reused = false;       ///< an abbreviated handshake: the peer was verified in an earlier one
 };
 
 static_assert(std::is_aggregate_v<getaddrinfo_options> && std::is_trivially_copyable_v<getaddrinfo_options>);
 static_assert(std::is_aggregate_v<host_port> && std::is_trivially_copyable_v<host_port>);
 static_assert(std::is_aggregate_v<connection_options> && std::is_trivially_copyable_v<connection_options>);
 static_assert(std::is_aggregate_v<server_options> && std::is_trivially_copyable_v<server_options>);
+static_assert(std::is_aggregate_v<start_tls_options> && std::is_trivially_copyable_v<start_tls_options>);
 
 }  // namespace asyncio

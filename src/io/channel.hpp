@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -73,6 +74,8 @@ class channel : public counted {
   /// -1 when closed.
   virtual int fd() const noexcept = 0;
   virtual socket_address peer() const noexcept = 0;
+  /// What a TLS handshake came to; nothing on a channel in the clear. Errors: std::bad_alloc.
+  virtual std::optional<tls_info> security() const { return std::nullopt; }
 };
 
 }  // namespace asyncio::io

@@ -112,7 +112,8 @@ class stream_writer {
   void writelines(R&& pieces) {
     for (auto&& piece : pieces) write(bytes_view(piece));
   }
-  /// Waits while more is buffered than the high-water mark (64 KiB), until it has fallen to the low one (16 KiB).
+  /// Waits while more is buffered than the high-water mark (64 KiB), until it has fallen to the low one (16 KiB); under
+  /// TLS 512 and 128 KiB.
   /// Cancel: safe, what is buffered goes out.   Overlap: any number of tasks.
   /// Errors: std::system_error (ECONNRESET …) once the connection is lost.
   coroutine<> drain();
@@ -122,11 +123,12 @@ class stream_writer {
   coroutine<> write_all(S&& data) {
     return write_string_all(std::forward<S>(data));
   }
-  /// Ends the outgoing direction after what is buffered; reading goes on.
+  /// Ends the outgoing direction after what is buffered; reading goes on. Errors: std::runtime_error under TLS, which
+  /// has no such thing.
   void write_eof();
   bool can_write_eof() const;
 
-  /// Sends what is buffered, then closes. Returns at once: see wait_closed().
+  /// Sends what is buffered, then closes. Returns at once: see wait_closed(). Under TLS both sides say goodbye first.
   void close();
   /// Closes at once; what is buffered is lost.   Python: writer.transport.abort().
   void abort();
@@ -135,6 +137,17 @@ class stream_writer {
   coroutine<> wait_closed();
   /// close() and wait_closed().
   coroutine<> aclose();
+
+  /// Waits as drain() does, then goes on under TLS: a handshake, and from there on reader and writer are those of the
+  /// secured connection. `.server_hostname` is a client's; a server says `.server_side = true`. What came in the clear
+  /// is never taken for what comes protected: a client that has received more than it has read is refused; what a
+  /// server has received is the beginning of the handshake. Needs asyncio::tls.
+  /// Cancel: the connection is aborted.   Errors: ssl_error, std::system_error (ECONNRESET …) of a handshake that
+  /// failed, after which the connection is closed; std::invalid_argument; std::runtime_error while a read waits.
+  /// Python: StreamWriter.start_tls().
+  coroutine<> start_tls(const ssl_context& context, start_tls_options options = {});
+  /// What the TLS handshake came to; nothing in the clear.   Python: get_extra_info("ssl_object") and others.
+  std::optional<tls_info> ssl_info() const;
 
   /// Whom it is connected to, also after the end; an empty address when that is not known.
   socket_address peername() const;

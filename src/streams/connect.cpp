@@ -58,8 +58,9 @@ struct owned_options {
         local_port(options.local_addr.port),
         happy_eyeballs_delay(options.happy_eyeballs_delay),
         interleave(options.interleave),
-        has_ssl(static_cast<bool>(options.ssl)),
-        has_ssl_timeout(options.ssl_handshake_timeout || options.ssl_shutdown_timeout),
+        tls(io::ref<detail::tls_provider>::share(options.ssl.provider())),
+        ssl_handshake_timeout(options.ssl_handshake_timeout),
+        ssl_shutdown_timeout(options.ssl_shutdown_timeout),
         sock(options.sock) {}
 
   std::string server_hostname;
@@ -69,16 +70,17 @@ struct owned_options {
   int local_port;
   std::optional<timedelta> happy_eyeballs_delay;
   std::optional<int> interleave;
-  bool has_ssl;
-  bool has_ssl_timeout;
+  io::ref<detail::tls_provider> tls;
+  std::optional<timedelta> ssl_handshake_timeout;
+  std::optional<timedelta> ssl_shutdown_timeout;
   int sock;
 };
 
 void check_common(const owned_options& options) {
   if (options.limit == 0) throw std::invalid_argument("the limit of a stream must be greater than 0");
-  if (!options.server_hostname.empty() && !options.has_ssl)
-    throw std::invalid_argument("server_hostname is only meaningful with ssl");
-  if (options.has_ssl_timeout && !options.has_ssl)
+  if (options.tls) return;
+  if (!options.server_hostname.empty()) throw std::invalid_argument("server_hostname is only meaningful with ssl");
+  if (options.ssl_handshake_timeout || options.ssl_shutdown_timeout)
     throw std::invalid_argument("ssl_handshake_timeout and ssl_shutdown_timeout are only meaningful with ssl");
 }
 
@@ -88,6 +90,8 @@ void check(const owned_options& options, const std::string& host, int port) {
   if (named && options.sock >= 0)
     throw std::invalid_argument("host/port and sock can not be specified at the same time");
   if (!named && options.sock < 0) throw std::invalid_argument("host and port was not specified and no sock specified");
+  if (options.tls && host.empty() && options.server_hostname.empty())
+    throw std::invalid_argument("ssl needs a server_hostname when there is no host");
   if (options.interleave && *options.interleave < 0) throw std::invalid_argument("interleave must not be negative");
 }
 
@@ -98,8 +102,18 @@ void check_unix(const owned_options& options, const std::string& path) {
   refuse_for_unix(!options.local_host.empty() || options.local_port != 0, "local_addr");
   refuse_for_unix(options.happy_eyeballs_delay != connection_options{}.happy_eyeballs_delay, "happy_eyeballs_delay");
   refuse_for_unix(options.interleave.has_value(), "interleave");
-  if (options.has_ssl && options.server_hostname.empty())
+  if (options.tls && options.server_hostname.empty())
     throw std::invalid_argument("ssl needs a server_hostname for a Unix socket");
+}
+
+/// The client's side of TLS. Errors: std::invalid_argument.
+io::secure_options secure_options_of(const owned_options& options, const std::string& host, int port) {
+  io::secure_options secure;
+  secure.server_hostname = options.server_hostname.empty() ? host : options.server_hostname;
+  secure.port = port;
+  secure.set_timeouts(options.ssl_handshake_timeout, options.ssl_shutdown_timeout);
+  options.tls->check(secure);
+  return secure;
 }
 
 io::connect_query query_of(const owned_options& options, std::string host, int port) {
@@ -116,37 +130,44 @@ io::connect_query query_of(const owned_options& options, std::string host, int p
   return query;
 }
 
-/// A connection of a socket that was adopted.
-connection connection_of(loop::loop& l, int sock, std::size_t limit) {
-  return streams::make_connection(io::stream_transport::make(l, io::unique_fd(sock), io::peer_address(sock)), limit);
-}
-
-coroutine<connection> connect_by(io::connect_query query, std::size_t limit) {
+/// A socket that is connected, from the query or adopted, and then TLS over it if there is to be some.
+coroutine<connection> connect_by(io::connect_query query, int sock, owned_options options, io::secure_options secure) {
   loop::loop& l = loop::loop::of(detail::running_loop());
-  streams::connect_wait wait(l, std::move(query));
-  co_await detail::in_place(wait);
-  co_return streams::make_connection(io::stream_transport::make(l, std::move(wait.fd), wait.peer), limit);
+  io::ref<io::channel> channel;
+  if (sock >= 0) {
+    channel = io::stream_transport::make(l, io::unique_fd(sock), io::peer_address(sock));
+  } else {
+    streams::connect_wait wait(l, std::move(query));
+    co_await detail::in_place(wait);
+    channel = io::stream_transport::make(l, std::move(wait.fd), wait.peer);
+  }
+  streams::core_ref core = streams::stream_core::make(std::move(channel), options.limit);
+  if (options.tls) co_await streams::secure_connection(core, options.tls, std::move(secure));
+  co_return streams::make_connection(std::move(core));
 }
 
 coroutine<connection> connect(std::string host, int port, owned_options options) {
   check(options, host, port);
-  if (options.sock < 0) {
-    io::connect_query query = query_of(options, std::move(host), port);
-    co_return co_await connect_by(std::move(query), options.limit);
-  }
-  io::adopt_stream_socket(options.sock);
-  co_return connection_of(loop::loop::of(detail::running_loop()), options.sock, options.limit);
+  io::secure_options secure;
+  if (options.tls) secure = secure_options_of(options, host, port);
+  io::connect_query query;
+  if (options.sock < 0)
+    query = query_of(options, std::move(host), port);
+  else
+    io::adopt_stream_socket(options.sock);
+  co_return co_await connect_by(std::move(query), options.sock, options, std::move(secure));
 }
 
 coroutine<connection> connect_unix(std::string path, owned_options options) {
   check_unix(options, path);
-  if (options.sock < 0) {
-    io::connect_query query;
+  io::secure_options secure;
+  if (options.tls) secure = secure_options_of(options, {}, 0);
+  io::connect_query query;
+  if (options.sock < 0)
     query.address = socket_address::unix_path(path);
-    co_return co_await connect_by(std::move(query), options.limit);
-  }
-  io::adopt_unix_socket(options.sock);
-  co_return connection_of(loop::loop::of(detail::running_loop()), options.sock, options.limit);
+  else
+    io::adopt_unix_socket(options.sock);
+  co_return co_await connect_by(std::move(query), options.sock, options, std::move(secure));
 }
 
 }  // namespace

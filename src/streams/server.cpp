@@ -88,6 +88,14 @@ coroutine<> close_and_wait(server_ref core) {
 
 coroutine<> nothing() { co_return; }
 
+/// server_options, and the context that they only refer to.
+struct owned_options {
+  explicit owned_options(const server_options& options)
+      : given(options), tls(io::ref<detail::tls_provider>::share(options.ssl.provider())) {}
+  server_options given;
+  io::ref<detail::tls_provider> tls;
+};
+
 void check_common(const server_options& options) {
   if (options.limit == 0) throw std::invalid_argument("the limit of a stream must be greater than 0");
   if (options.backlog < 0) throw std::invalid_argument("backlog must not be negative");
@@ -111,16 +119,32 @@ void check_unix(const server_options& options, const std::string& path) {
   refuse_for_unix(options.keep_alive, "keep_alive");
 }
 
-coroutine<server> listen_on(detail::client_callback_ptr handler, streams::bound_sockets bound, server_options options) {
-  const streams::serve_options serving{options.backlog, options.limit, options.max_connections};
-  server_ref core = server_core::make(get_running_loop(), std::move(handler), std::move(bound), serving);
+/// Errors: std::invalid_argument for a context or times that make no sense.
+streams::serve_options serving_of(const owned_options& options) {
+  streams::serve_options serving;
+  serving.backlog = options.given.backlog;
+  serving.limit = options.given.limit;
+  serving.max_connections = options.given.max_connections;
+  if (!options.tls) return serving;
+  serving.tls = options.tls;
+  serving.secure.server_side = true;
+  serving.secure.set_timeouts(options.given.ssl_handshake_timeout, options.given.ssl_shutdown_timeout);
+  options.tls->check(serving.secure);
+  return serving;
+}
+
+coroutine<server> listen_on(detail::client_callback_ptr handler, streams::bound_sockets bound,
+                            streams::serve_options serving, bool start_serving) {
+  server_ref core = server_core::make(get_running_loop(), std::move(handler), std::move(bound), std::move(serving));
   server made = server::from_core(server_ref(core).detach());
-  if (options.start_serving) co_await start(core);
+  if (start_serving) co_await start(core);
   co_return std::move(made);
 }
 
-coroutine<server> serve(detail::client_callback_ptr handler, std::string host, int port, server_options options) {
+coroutine<server> serve(detail::client_callback_ptr handler, std::string host, int port, owned_options owned) {
+  const server_options& options = owned.given;
   check(options, host, port);
+  streams::serve_options serving = serving_of(owned);
   streams::bound_sockets bound;
   if (options.sock >= 0) {
     io::adopt_stream_socket(options.sock);
@@ -139,11 +163,13 @@ coroutine<server> serve(detail::client_callback_ptr handler, std::string host, i
     bound.sockets =
         io::bind_listeners(addresses, {options.reuse_address.value_or(true), options.reuse_port, options.keep_alive});
   }
-  co_return co_await listen_on(std::move(handler), std::move(bound), options);
+  co_return co_await listen_on(std::move(handler), std::move(bound), std::move(serving), options.start_serving);
 }
 
-coroutine<server> serve_unix(detail::client_callback_ptr handler, std::string path, server_options options) {
+coroutine<server> serve_unix(detail::client_callback_ptr handler, std::string path, owned_options owned) {
+  const server_options& options = owned.given;
   check_unix(options, path);
+  streams::serve_options serving = serving_of(owned);
   streams::bound_sockets bound;
   if (options.sock >= 0) {
     io::adopt_unix_socket(options.sock);
@@ -153,7 +179,7 @@ coroutine<server> serve_unix(detail::client_callback_ptr handler, std::string pa
     bound.sockets = io::bind_listeners({&address, 1}, {.reuse_address = false});
   }
   if (options.cleanup_socket) bound.file = io::socket_file::at(io::local_address(bound.sockets.front().get()));
-  co_return co_await listen_on(std::move(handler), std::move(bound), options);
+  co_return co_await listen_on(std::move(handler), std::move(bound), std::move(serving), options.start_serving);
 }
 
 }  // namespace
@@ -161,11 +187,11 @@ coroutine<server> serve_unix(detail::client_callback_ptr handler, std::string pa
 namespace detail {
 
 coroutine<server> start_server(client_callback_ptr handler, std::string_view host, int port, server_options options) {
-  return serve(std::move(handler), std::string(host), port, options);
+  return serve(std::move(handler), std::string(host), port, owned_options(options));
 }
 
 coroutine<server> start_unix_server(client_callback_ptr handler, std::string_view path, server_options options) {
-  return serve_unix(std::move(handler), std::string(path), options);
+  return serve_unix(std::move(handler), std::string(path), owned_options(options));
 }
 
 }  // namespace detail

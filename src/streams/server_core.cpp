@@ -13,7 +13,7 @@ namespace asyncio::streams {
 
 /// Kept while the connection is open or the task runs. The task is the handler's own coroutine; its end is heard as
 /// everybody who waits for a task hears it, and taken note of in a turn of its own.
-struct server_core::client final : stream_core::observer, detail::waiter, detail::op {
+struct server_core::client final : stream_core::observer, io::handshake_user, detail::waiter, detail::op {
   io::ref<server_core> owner;
   core_ref core;
   task<> served;
@@ -30,6 +30,12 @@ struct server_core::client final : stream_core::observer, detail::waiter, detail
     alive->connection_lost();
     alive->end_client(this);
   }
+  void handshake_ended(std::exception_ptr error) noexcept override {
+    if (error == nullptr)
+      owner->serve(this);
+    else if (owner->loop_->get_debug() && !owner->home_.get().closing())
+      coro::report(owner->loop_, "the TLS handshake of a client failed", error);
+  }
   static void task_ended(detail::waiter* self, detail::future_core*) noexcept {
     auto* c = static_cast<client*>(self);
     if (c->owner->home_.closed())
@@ -41,7 +47,7 @@ struct server_core::client final : stream_core::observer, detail::waiter, detail
 };
 
 server_core::server_core(event_loop& loop, detail::client_callback_ptr handler, serve_options options) noexcept
-    : loop_(&loop), home_(loop::loop::of(loop.core())), handler_(std::move(handler)), options_(options) {
+    : loop_(&loop), home_(loop::loop::of(loop.core())), handler_(std::move(handler)), options_(std::move(options)) {
   loop_end_.owner = this;
   loop_end_.on_close = &server_core::loop_closes;
   home_.get().add_close_hook(loop_end_);
@@ -49,7 +55,7 @@ server_core::server_core(event_loop& loop, detail::client_callback_ptr handler, 
 
 io::ref<server_core> server_core::make(event_loop& loop, detail::client_callback_ptr handler, bound_sockets bound,
                                        serve_options options) {
-  auto core = io::ref<server_core>::adopt(new server_core(loop, std::move(handler), options));
+  auto core = io::ref<server_core>::adopt(new server_core(loop, std::move(handler), std::move(options)));
   core->file_ = std::move(bound.file);
   core->listeners_.reserve(bound.sockets.size());
   for (io::unique_fd& fd : bound.sockets)
@@ -126,16 +132,31 @@ void server_core::add_client(io::unique_fd fd, const socket_address& peer) {
   ++connections_;
   core->set_observer(c);
   throttle();
+  if (options_.tls)
+    begin_handshake(c);
+  else
+    serve(c);
+}
+
+void server_core::begin_handshake(client* c) noexcept {
   try {
-    c->ends.emplace(stream_reader::from_core(core_ref(core).detach()),
-                    stream_writer::from_core(core_ref(core).detach()));
+    c->core->secure(*options_.tls, options_.secure)->set_handshake_user(c);
+  } catch (...) {
+    coro::report(loop_, "cannot serve a client", std::current_exception());
+  }
+}
+
+void server_core::serve(client* c) noexcept {
+  try {
+    c->ends.emplace(stream_reader::from_core(core_ref(c->core).detach()),
+                    stream_writer::from_core(core_ref(c->core).detach()));
     c->served =
         loop_->create_task(handler_->call(handler_.get(), std::move(c->ends->reader), std::move(c->ends->writer)));
     c->running = true;
   } catch (...) {
     report_failure(*c, std::current_exception());
     c->ends.reset();
-    core->channel()->close();
+    c->core->channel()->close();
     return;
   }
   detail::future_core* task = c->served.raw_core().get();

@@ -24,10 +24,13 @@ struct serve_options {
   int backlog = 100;
   std::size_t limit = 64 * 1024;
   std::size_t max_connections = 0;
+  io::ref<detail::tls_provider> tls = {};  // null: in the clear
+  io::secure_options secure = {};
 };
 
 /// A server: its listeners, its handler, its clients. The handle has a reference, and each client that has not ended:
-/// that is, whose connection is not yet lost, or whose task is not yet done. When the loop is closed, all of them end.
+/// that is, whose connection is not yet lost, or whose task is not yet done. With TLS a client's task begins after its handshake, which
+/// keeps nobody else waiting; one that fails ends that connection, and is reported in debug mode only, as in Python. When the loop is closed, all of them end.
 class server_core final : public io::counted, private io::listener_user {
  public:
   /// Errors: std::bad_alloc.
@@ -73,6 +76,8 @@ class server_core final : public io::counted, private io::listener_user {
   void accepted(io::unique_fd fd, const socket_address& peer) noexcept override;
   void accept_failed(int error, bool for_good) noexcept override;
   void add_client(io::unique_fd fd, const socket_address& peer);
+  void serve(client* c) noexcept;
+  void begin_handshake(client* c) noexcept;
   void connection_lost() noexcept;
   void end_client(client* c) noexcept;
   void report_failure(const client& c, const std::exception_ptr& error) noexcept;

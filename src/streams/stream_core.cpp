@@ -152,8 +152,19 @@ void stream_core::lost(std::exception_ptr error) noexcept {
 
 socket_address stream_core::peer() const noexcept { return channel_ ? channel_->peer() : socket_address(); }
 
+io::ref<io::secure_channel> stream_core::secure(detail::tls_provider& tls, const io::secure_options& options) {
+  io::ref<io::secure_channel> made = tls.secure(channel_, input_.view(), options);
+  input_.clear();
+  made->set_user(this);
+  channel_ = made;
+  return made;
+}
+
 connection make_connection(io::ref<io::channel> channel, std::size_t limit) {
-  core_ref core = stream_core::make(std::move(channel), limit);
+  return make_connection(stream_core::make(std::move(channel), limit));
+}
+
+connection make_connection(core_ref core) {
   stream_reader reader = stream_reader::from_core(core_ref(core).detach());
   return connection(std::move(reader), stream_writer::from_core(core.detach()));
 }

@@ -7,6 +7,7 @@
 // Laws: no descriptors but through io; a public call copies its views before it returns its awaitable.
 #pragma once
 #include "io/channel.hpp"
+#include "io/secure.hpp"
 #include "streams/read_buffer.hpp"
 #include "streams/wait_line.hpp"
 
@@ -49,6 +50,7 @@ class stream_core final : public io::counted, private io::channel_user {
   /// the channel for about `wanted` bytes. True: there is news (bytes, or the end). False: wait_for_data().
   /// Errors: std::runtime_error when another read waits.
   bool fetch(const char* call, std::size_t wanted);
+  bool somebody_reads() const noexcept { return !data_line_.empty(); }
   line_wait wait_for_data() noexcept;
   /// Reads that were satisfied at once, one after the other; true when it is time to let others run.
   bool used_up_its_turn() noexcept;
@@ -67,6 +69,10 @@ class stream_core final : public io::counted, private io::channel_user {
   /// Null when fed by hand, or when the connection is lost.
   io::channel* channel() const noexcept { return channel_.get(); }
   bool lost() const noexcept { return lost_; }
+  /// Puts TLS between this and its channel, whose next bytes are those of the handshake: what was received and not yet
+  /// read is given to it first, and a read that waits is answered by it. Errors: those of tls_provider::secure(); the
+  /// connection is aborted then.
+  io::ref<io::secure_channel> secure(detail::tls_provider& tls, const io::secure_options& options);
   /// What lost() was told, which wait_closed() throws.
   std::exception_ptr lost_error() const noexcept { return lost_error_; }
   line_wait wait_for_drain() noexcept { return line_wait(drain_line_); }
@@ -111,5 +117,6 @@ coroutine<> receive_everything(core_ref core, const char* call);
 
 /// Reader and writer of a new connection.
 connection make_connection(io::ref<io::channel> channel, std::size_t limit);
+connection make_connection(core_ref core);
 
 }  // namespace asyncio::streams

@@ -3,8 +3,10 @@
 
 #include "io/address.hpp"
 #include "streams/stream_core.hpp"
+#include "streams/waits.hpp"
 
 #include <asyncio/errors.hpp>
+#include <asyncio/ssl.hpp>
 
 #include <stdexcept>
 
@@ -40,6 +42,24 @@ coroutine<> write_and_drain(core_ref core, std::string data) {
 coroutine<> wait_for_close(core_ref core) {
   while (!core->lost()) co_await core->wait_for_loss();
   if (core->lost_error() != nullptr) std::rethrow_exception(core->lost_error());
+}
+
+/// What came in the clear is not what the peer says under TLS, whoever sent it.
+void check_before_tls(const stream_core& core, bool server_side, std::size_t unread) {
+  if (core.somebody_reads())
+    throw std::runtime_error("start_tls() called while another coroutine is waiting for incoming data");
+  if (!server_side && unread > 0)
+    throw ssl_error(make_error_code(ssl_errc::failed),
+                    "start_tls(): " + std::to_string(unread) + " bytes have come in the clear and were not read");
+}
+
+coroutine<> upgrade(core_ref core, io::ref<detail::tls_provider> tls, io::secure_options options) {
+  tls->check(options);
+  check_before_tls(*core, options.server_side, core->input().size());
+  co_await drain_output(core);
+  if (core->lost()) throw_lost(*core);
+  check_before_tls(*core, options.server_side, core->input().size());
+  co_await streams::secure_connection(std::move(core), std::move(tls), std::move(options));
 }
 
 coroutine<> nothing() { co_return; }
@@ -85,7 +105,11 @@ coroutine<> stream_writer::write_string_all(std::string&& data) {
   return write_and_drain(core_ref::share(&core("stream_writer.write_all()")), std::move(data));
 }
 
-void stream_writer::write_eof() { core("stream_writer.write_eof()").channel()->write_eof(); }
+void stream_writer::write_eof() {
+  io::channel& channel = *core("stream_writer.write_eof()").channel();
+  if (!channel.can_write_eof()) throw std::runtime_error("write_eof() is not supported under TLS: close() ends it");
+  channel.write_eof();
+}
 bool stream_writer::can_write_eof() const { return core("stream_writer.can_write_eof()").channel()->can_write_eof(); }
 void stream_writer::close() { core("stream_writer.close()").channel()->close(); }
 void stream_writer::abort() { core("stream_writer.abort()").channel()->abort(); }
@@ -96,6 +120,20 @@ coroutine<> stream_writer::wait_closed() {
 }
 
 coroutine<> stream_writer::aclose() { return close_after(core_ref::share(&core("stream_writer.aclose()")), nullptr); }
+
+coroutine<> stream_writer::start_tls(const ssl_context& context, start_tls_options options) {
+  core_ref core = core_ref::share(&this->core("stream_writer.start_tls()"));
+  io::secure_options secure;
+  secure.server_side = options.server_side;
+  secure.server_hostname = std::string(options.server_hostname);
+  secure.port = core->peer().port();
+  secure.set_timeouts(options.ssl_handshake_timeout, options.ssl_shutdown_timeout);
+  return upgrade(std::move(core), io::ref<detail::tls_provider>::share(context.provider()), std::move(secure));
+}
+
+std::optional<tls_info> stream_writer::ssl_info() const {
+  return core("stream_writer.ssl_info()").channel()->security();
+}
 
 socket_address stream_writer::peername() const { return core("stream_writer.peername()").peer(); }
 

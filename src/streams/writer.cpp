@@ -53,7 +53,9 @@ void check_before_tls(const stream_core& core, bool server_side, std::size_t unr
                     "start_tls(): " + std::to_string(unread) + " bytes have come in the clear and were not read");
 }
 
-coroutine<> upgrade(core_ref core, io::ref<detail::tls_provider> tls, io::secure_options options) {
+coroutine<> upgrade(core_ref core, io::ref<detail::tls_provider> tls, io::secure_options options,
+                    std::optional<timedelta> handshake_timeout, std::optional<timedelta> shutdown_timeout) {
+  options.set_timeouts(handshake_timeout, shutdown_timeout);
   tls->check(options);
   check_before_tls(*core, options.server_side, core->input().size());
   co_await drain_output(core);
@@ -127,8 +129,8 @@ coroutine<> stream_writer::start_tls(const ssl_context& context, start_tls_optio
   secure.server_side = options.server_side;
   secure.server_hostname = std::string(options.server_hostname);
   secure.port = core->peer().port();
-  secure.set_timeouts(options.ssl_handshake_timeout, options.ssl_shutdown_timeout);
-  return upgrade(std::move(core), io::ref<detail::tls_provider>::share(context.provider()), std::move(secure));
+  return upgrade(std::move(core), io::ref<detail::tls_provider>::share(context.provider()), std::move(secure),
+                 options.ssl_handshake_timeout, options.ssl_shutdown_timeout);
 }
 
 std::optional<tls_info> stream_writer::ssl_info() const {

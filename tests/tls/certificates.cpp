@@ -98,19 +98,19 @@ std::string certificate_maker::write(const std::string& name, X509* certificate,
   return path;
 }
 
-std::string certificate_maker::issue(const std::string& name, const certificate_options& options) {
+std::string certificate_maker::issue(const std::string& name, const certificate_options& options) const {
   const key_ptr key = make_key(options.rsa_bits);
   return write(name, make_certificate(key.get(), options, trusted_->certificate.get(), trusted_->key.get()).get(),
                key.get());
 }
 
-std::string certificate_maker::issue_elsewhere(const std::string& name, const certificate_options& options) {
+std::string certificate_maker::issue_elsewhere(const std::string& name, const certificate_options& options) const {
   const key_ptr key = make_key(options.rsa_bits);
   return write(name, make_certificate(key.get(), options, other_->certificate.get(), other_->key.get()).get(),
                key.get());
 }
 
-std::string certificate_maker::issue_itself(const std::string& name, const certificate_options& options) {
+std::string certificate_maker::issue_itself(const std::string& name, const certificate_options& options) const {
   const key_ptr key = make_key(options.rsa_bits);
   return write(name, make_certificate(key.get(), options, nullptr, nullptr).get(), key.get());
 }

@@ -28,11 +28,11 @@ class certificate_maker {
   ~certificate_maker();
 
   /// Of the authority that tests trust: folder / "ca.pem".
-  std::string issue(const std::string& name, const certificate_options& options = {});
+  std::string issue(const std::string& name, const certificate_options& options = {}) const;
   /// Of another one, of the same name; folder / "other_ca.pem".
-  std::string issue_elsewhere(const std::string& name, const certificate_options& options = {});
+  std::string issue_elsewhere(const std::string& name, const certificate_options& options = {}) const;
   /// Signed by itself.
-  std::string issue_itself(const std::string& name, const certificate_options& options = {});
+  std::string issue_itself(const std::string& name, const certificate_options& options = {}) const;
 
   std::string trusted() const { return folder_ / "ca.pem"; }
   std::string other() const { return folder_ / "other_ca.pem"; }

@@ -79,6 +79,24 @@ inline coroutine<std::exception_ptr> failure_of(coroutine<> awaited) {
 
 inline coroutine<> read_and_forget(stream_reader& reader) { const std::string bytes = co_await reader.read(); }
 
+inline coroutine<> read_a_little(stream_reader& reader) { const std::string bytes = co_await reader.read(10); }
+inline coroutine<> read_everything(stream_reader& reader) {
+  while (true) {
+    const std::string bytes = co_await reader.read(100);
+    if (bytes.empty()) co_return;
+  }
+}
+inline coroutine<> write_slowly(stream_writer& writer, int bytes) {
+  for (int i = 0; i < bytes; ++i) {
+    co_await writer.write_all("x");
+    co_await sleep(300ms);
+  }
+}
+template <class T>
+coroutine<> wait_and_forget(task<T> t) {
+  co_await std::move(t);
+}
+
 /// Two ends in memory after a handshake, and how it went on either side.
 struct secured {
   secured(connection c, connection s) : client(std::move(c)), served(std::move(s)) {}

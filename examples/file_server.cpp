@@ -202,6 +202,7 @@ void write_refusal(asyncio::stream_writer& writer, const http::refusal& refused,
 /// Lets the peer read what was written: closing with its bytes unread would reset the connection under the answer.
 asyncio::coroutine<> linger(asyncio::stream_reader& reader, asyncio::stream_writer& writer) {
   co_await writer.drain();
+  if (!writer.can_write_eof()) co_return;  // TLS says goodbye, and waits for the peer's, when it is closed
   writer.write_eof();
   std::size_t discarded = 0;
   while (discarded < linger_bytes) {

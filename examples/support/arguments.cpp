@@ -39,6 +39,12 @@ arguments& arguments::option(std::string name, std::string value, std::string he
   return *this;
 }
 
+arguments& arguments::pair(std::string name, std::string values, std::string help,
+                           std::function<void(std::string_view, std::string_view)> take) {
+  options_.push_back({std::move(name), std::move(values), std::move(help), nullptr, std::move(take)});
+  return *this;
+}
+
 arguments& arguments::flag(std::string name, std::string help, bool& into) {
   return option(std::move(name), "", std::move(help), [&into](std::string_view) { into = true; });
 }
@@ -107,13 +113,23 @@ void arguments::parse(int argc, char** argv) {
     std::string_view name = argument.substr(0, equals);
     auto found = std::ranges::find(options_, name, &known_option::name);
     if (found == options_.end()) refuse("unknown option " + quoted(name) + ", --help lists those there are");
+    const auto next_value = [&](const char* wanted) {
+      if (i + 1 == argc || std::string_view(argv[i + 1]).starts_with("--")) refuse(found->name + wanted);
+      return std::string_view(argv[++i]);
+    };
+    if (found->take_both) {
+      if (equals != std::string_view::npos) refuse(found->name + " takes its two values as arguments of their own");
+      found->given = true;
+      const std::string_view first = next_value(" needs two values");
+      found->take_both(first, next_value(" needs two values"));
+      continue;
+    }
     std::string_view value;
     if (equals != std::string_view::npos) {
       if (found->value.empty()) refuse(found->name + " takes no value");
       value = argument.substr(equals + 1);
     } else if (!found->value.empty()) {
-      if (i + 1 == argc || std::string_view(argv[i + 1]).starts_with("--")) refuse(found->name + " needs a value");
-      value = argv[++i];
+      value = next_value(" needs a value");
     }
     found->given = true;
     found->take(value);

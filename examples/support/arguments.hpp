@@ -27,6 +27,9 @@ class arguments {
   arguments& text(std::string name, std::string value, std::string help, std::string& into);
   /// A value of any other kind: `take` reads it, and calls refuse() when it is wrong.
   arguments& option(std::string name, std::string value, std::string help, std::function<void(std::string_view)> take);
+  /// Two values, one behind the other: `--name A B`.
+  arguments& pair(std::string name, std::string values, std::string help,
+                  std::function<void(std::string_view, std::string_view)> take);
   /// A duration in seconds above 0, fractions allowed.
   arguments& seconds(std::string name, std::string help, std::optional<asyncio::timedelta>& into);
   /// The same, or 0.
@@ -54,6 +57,7 @@ class arguments {
   struct known_option {
     std::string name, value, help;
     std::function<void(std::string_view)> take;
+    std::function<void(std::string_view, std::string_view)> take_both = nullptr;  // when it has two values
     bool given = false;
   };
 

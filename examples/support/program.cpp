@@ -45,6 +45,10 @@ explanation explain(std::exception_ptr error) {
     std::rethrow_exception(std::move(error));
   } catch (const asyncio::timeout_error&) {
     return {exit_timeout, "timed out"};
+  } catch (const asyncio::ssl_cert_verification_error& e) {
+    return {exit_certificate_refused, e.what()};
+  } catch (const asyncio::ssl_eof_error& e) {
+    return {exit_truncated, e.what()};
   } catch (const asyncio::incomplete_read_error& e) {
     return {exit_truncated, e.what()};
   } catch (const std::filesystem::filesystem_error& e) {

@@ -78,8 +78,11 @@ asyncio::coroutine<> serve_connection(connection_count connections, connection_h
 }
 
 asyncio::coroutine<asyncio::server> listen(const server_settings& settings, const connection_handler& handler) {
-  const asyncio::server_options options{
+  asyncio::server_options options{
       .backlog = accept_backlog, .limit = settings.line_limit, .max_connections = settings.max_connections};
+#if ASYNCIO_EXAMPLE_TLS
+  if (settings.tls) options.ssl = *settings.tls;
+#endif
   if (!settings.unix_path.empty()) return asyncio::start_unix_server(handler, settings.unix_path, options);
   return asyncio::start_server(handler, settings.host, settings.port, options);
 }
@@ -90,6 +93,20 @@ void print_listening(const server_settings& settings, const asyncio::server& ser
   std::fflush(stdout);
 }
 
+#if ASYNCIO_EXAMPLE_TLS
+void add_tls_argument(arguments& args, std::optional<asyncio::ssl_context>& into) {
+  auto take = [&args, &into](std::string_view certificate, std::string_view key) {
+    try {
+      into = asyncio::ssl_context::create_default_context(asyncio::ssl_purpose::client_auth);
+      into->load_cert_chain(certificate, key);
+    } catch (const std::system_error& e) {
+      args.refuse(std::string("--tls: ") + e.what());
+    }
+  };
+  args.pair("--tls", "CERT KEY", "speak TLS, with this certificate and its key (PEM)", std::move(take));
+}
+#endif
+
 }  // namespace
 
 void parse_server_arguments(arguments& args, server_settings& into, int argc, char** argv) {
@@ -97,6 +114,9 @@ void parse_server_arguments(arguments& args, server_settings& into, int argc, ch
               65535);
   args.text("--host", "H", "listen on this address (default 127.0.0.1; an empty one: all)", into.host);
   add_unix_argument(args, "listen on the Unix socket PATH instead; a stale one is replaced", into.unix_path);
+#if ASYNCIO_EXAMPLE_TLS
+  add_tls_argument(args, into.tls);
+#endif
   add_backend_argument(args, into.backend);
   args.seconds("--idle-timeout", "close connections that are silent for S seconds (default: never)", into.idle_timeout);
   args.number("--max-conns", "N", "at most N connections at a time (default 0: no bound)", into.max_connections);

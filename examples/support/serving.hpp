@@ -24,9 +24,12 @@ struct server_settings {
   std::optional<asyncio::timedelta> idle_timeout;  // the handler's business: serve() does not look at it
   std::size_t max_connections = 0;                 // 0: no bound
   std::size_t line_limit = 64 * 1024;              // of the handler's stream_reader
+#if ASYNCIO_EXAMPLE_TLS
+  std::optional<asyncio::ssl_context> tls;
+#endif
 };
 
-/// Adds --port --host --unix --backend --idle-timeout --max-conns to the program's own options, and what --help says of
+/// Adds --port --host --unix --tls --backend --idle-timeout --max-conns to the program's own options, and what --help says of
 /// signals and exit statuses; then parses.
 void parse_server_arguments(arguments& args, server_settings& into, int argc, char** argv);
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
+#include "base/wipe.hpp"
+
 #include <algorithm>
 #include <cstddef>
 #include <string>
@@ -11,6 +13,14 @@ namespace asyncio::streams {
 /// Bytes that were received and not yet read. Empty, it holds no memory; what is read whole is moved out.
 class read_buffer {
  public:
+  read_buffer() = default;
+  read_buffer(const read_buffer&) = delete;
+  read_buffer& operator=(const read_buffer&) = delete;
+  ~read_buffer() { clear(); }
+
+  /// What it gets from here on came under TLS: memory of it that is freed is overwritten first.
+  void keep_secrets() noexcept { secret_ = true; }
+
   std::size_t size() const noexcept { return bytes_.size() - begin_; }
   bool empty() const noexcept { return size() == 0; }
   std::string_view view() const noexcept { return std::string_view(bytes_).substr(begin_); }
@@ -25,6 +35,7 @@ class read_buffer {
       bytes_.erase(0, begin_);
       begin_ = 0;
     }
+    if (secret_ && bytes_.size() + more.size() > bytes_.capacity()) grow(bytes_.size() + more.size());
     bytes_.append(more);
   }
 
@@ -46,13 +57,23 @@ class read_buffer {
     if (empty()) clear();
   }
   void clear() noexcept {
+    if (secret_ && !bytes_.empty()) base::wipe(bytes_);
     bytes_ = std::string();
     begin_ = 0;
   }
 
  private:
+  void grow(std::size_t least) {
+    std::string larger;
+    larger.reserve(std::max(least, 2 * bytes_.capacity()));
+    larger.append(bytes_);
+    base::wipe(bytes_);
+    bytes_ = std::move(larger);
+  }
+
   std::string bytes_;
   std::size_t begin_ = 0;
+  bool secret_ = false;
 };
 
 }  // namespace asyncio::streams

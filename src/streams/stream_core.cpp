@@ -155,6 +155,7 @@ socket_address stream_core::peer() const noexcept { return channel_ ? channel_->
 io::ref<io::secure_channel> stream_core::secure(detail::tls_provider& tls, const io::secure_options& options) {
   io::ref<io::secure_channel> made = tls.secure(channel_, input_.view(), options);
   input_.clear();
+  input_.keep_secrets();
   made->set_user(this);
   channel_ = made;
   return made;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
+#include "base/wipe.hpp"
+
 #include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
-
-#include <openssl/crypto.h>
 
 namespace asyncio::tls {
 
@@ -28,9 +28,7 @@ class plain_buffer {
     std::swap(used_, other.used_);
     return *this;
   }
-  ~plain_buffer() {
-    if (used_ > 0) OPENSSL_cleanse(bytes_.get(), used_);
-  }
+  ~plain_buffer() { base::wipe(bytes_.get(), used_); }
 
   char* data() const noexcept { return bytes_.get(); }
   std::size_t capacity() const noexcept { return capacity_; }
@@ -69,7 +67,7 @@ class plain_queue {
   void append(std::string&& text) {
     if (text.size() < worth_moving) {
       append(std::string_view(text));
-      OPENSSL_cleanse(text.data(), text.size());
+      base::wipe(text);
       return;
     }
     const std::size_t added = text.size();
@@ -108,7 +106,7 @@ class plain_queue {
     last_ = c;
   }
   void drop_first() noexcept {
-    OPENSSL_cleanse(first_->text.data(), first_->text.size());
+    base::wipe(first_->text);
     first_ = std::move(first_->next);
     if (first_ == nullptr) last_ = nullptr;
     taken_ = 0;

@@ -11,7 +11,6 @@ SERVERS = ("echo_server", "chat_server", "file_server")
 WRONG_FOR_SERVERS = [
     (["--prot", "1"], "unknown option '--prot'"),
     (["-p", "1"], "unknown option '-p'"),
-    (["--tls", "cert", "key"], "unknown option '--tls'"),
     (["extra"], "unexpected argument 'extra'"),
     (["--port", "1", "2"], "unexpected argument '2'"),
     (["--port"], "--port needs a value"),

@@ -6,7 +6,7 @@
     headers       every header of include/ is installed, and no other
     find_package  a project outside the tree finds the package, builds the ten-line program and runs it
     programs      the same project builds the programs of tests/programs
-    pkg_config    the ten-line program, built with what pkg-config says
+    pkg_config    the ten-line program, and one with TLS, built with what pkg-config says
 
     run.py STEP --build DIR --compiler CXX [--flags FLAGS] [--launcher LAUNCHER]
 """
@@ -89,14 +89,18 @@ class Step:
         self.call("cmake", "--build", self.outside / "build", "-j", "2")
 
     def pkg_config(self):
-        environment = {**os.environ, "PKG_CONFIG_PATH": str(self.library_folder() / "pkgconfig")}
-        said = subprocess.run(["pkg-config", "--cflags", "--libs", "asyncio-cpp"], env=environment,
-                              capture_output=True, text=True, check=True).stdout
-        program = self.outside / "hello-pkg-config"
         self.outside.mkdir(exist_ok=True)
-        self.call(self.compiler, "-std=c++20", *shlex.split(self.flags), HERE / "outside" / "hello.cpp", "-o", program,
-                  *shlex.split(said))
-        self.expect_answer(program)
+        self.expect_answer(self.build_by_pkg_config("asyncio-cpp", HERE / "outside" / "hello.cpp"))
+        if (self.library_folder() / "pkgconfig" / "asyncio-cpp-tls.pc").exists():
+            self.build_by_pkg_config("asyncio-cpp-tls", ROOT / "tests" / "programs" / "26_tls.cpp")
+
+    def build_by_pkg_config(self, package, source):
+        environment = {**os.environ, "PKG_CONFIG_PATH": str(self.library_folder() / "pkgconfig")}
+        said = subprocess.run(["pkg-config", "--cflags", "--libs", package], env=environment, capture_output=True,
+                              text=True, check=True).stdout
+        program = self.outside / f"{package}-by-pkg-config"
+        self.call(self.compiler, "-std=c++20", *shlex.split(self.flags), source, "-o", program, *shlex.split(said))
+        return program
 
 
 def main():

@@ -12,6 +12,7 @@ import re
 import select
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -24,13 +25,14 @@ SECONDS = 30
 class Program:
     """The program with a terminal for its output, and ports and paths of ours for its own."""
 
-    def __init__(self, command, redirect, places):
+    def __init__(self, command, redirect, places, folder=None, variables=None):
         terminal, other_end = pty.openpty()
-        environment = {**os.environ, "LD_PRELOAD": redirect}
+        environment = {**os.environ, "LD_PRELOAD": redirect, **(variables or {})}
         environment |= {f"REDIRECT_{place}": str(to) for place, to in places.items()}
         checks = environment.get("ASAN_OPTIONS", "")
         environment["ASAN_OPTIONS"] = ":".join(filter(None, [checks, "verify_asan_link_order=0"]))
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=other_end, env=environment)
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=other_end, env=environment,
+                                        cwd=folder)
         os.close(other_end)
         self.terminal = terminal
         self.printed = ""
@@ -341,11 +343,49 @@ def subprocess_(start):
     assert status == 0, status
 
 
+def make_certificate(folder, name, names):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                    "-subj", f"/CN={name}", "-addext", f"subjectAltName={names}", "-keyout", f"{name}.key", "-out", f"{name}.pem"],
+                   cwd=folder, check=True, capture_output=True)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(f"{folder}/{name}.pem", f"{folder}/{name}.key")
+    return context
+
+
+def tls(start):
+    with tempfile.TemporaryDirectory() as folder:
+        example = make_certificate(folder, "example", "DNS:example.org")
+        local = make_certificate(folder, "local", "DNS:localhost")
+        for link, file in (("ca.pem", "local.pem"), ("cert.pem", "local.pem"), ("key.pem", "local.key")):
+            os.symlink(file, f"{folder}/{link}")
+        local.set_alpn_protocols(["http/1.1"])
+        asked = []
+        local.sni_callback = lambda _, name, __: asked.append(name)
+        web, mine, mail = listen(), listen(), listen()
+        program = start({443: port_of(web), 8443: port_of(mine), 25: port_of(mail)}, folder=folder,
+                        variables={"SSL_CERT_FILE": f"{folder}/example.pem"})
+        with example.wrap_socket(accept(web), server_side=True):
+            program.read_until(r"^TLSv1\.3 TLS_\w+\n")
+            plain = accept(mine)
+            mine.close()  # the program's own server takes this port
+            with local.wrap_socket(plain, server_side=True) as secure:
+                assert (secure.version(), secure.selected_alpn_protocol()) == ("TLSv1.3", "http/1.1")
+                server = accept(mail)
+                assert server.recv(100) == b"STARTTLS\r\n"
+                server.sendall(b"220 go ahead\r\n")
+                with local.wrap_socket(server, server_side=True):
+                    assert asked == ["localhost", "localhost"], asked
+                    assert secure.recv(100) == b"220 go ahead\r\n"
+                    printed, status = program.end()
+        assert status == 0 and printed.count("\n") == 1, (printed, status)
+
+
 PROGRAMS = {
     "22_echo_server_lambda": echo_server_lambda,
     "23_echo_server_function": echo_server_function,
     "24_client": client,
     "25_unix_and_proxy": unix_and_proxy,
+    "26_tls": tls,
     "29_sock_and_fd": sock_and_fd,
     "30_subprocess": subprocess_,
     "34_signals": signals,
@@ -362,8 +402,8 @@ def main():
     folder, name, redirect = sys.argv[1:]
     started = []
 
-    def start(places, *arguments):
-        started.append(Program([Path(folder) / name, *arguments], redirect, places))
+    def start(places, *arguments, **more):
+        started.append(Program([Path(folder).resolve() / name, *arguments], redirect, places, **more))
         return started[-1]
 
     try:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Preloaded into a program that names fixed ports and paths: what it wants from port P of anywhere it gets from port
 // $REDIRECT_P of this machine, and binding port P binds any; the Unix socket at a path is that at the path in
-// $REDIRECT_<the path>. The host "db" is this machine.
+// $REDIRECT_<the path>. The hosts "db" and "example.org" are this machine.
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
@@ -67,7 +67,7 @@ int bind(int fd, const sockaddr* address, socklen_t size) noexcept {
 }
 
 int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** found) {
-  const bool here = node != nullptr && std::strcmp(node, "db") == 0;
+  const bool here = node != nullptr && (std::strcmp(node, "db") == 0 || std::strcmp(node, "example.org") == 0);
   return next<decltype(getaddrinfo)>("getaddrinfo")(here ? "127.0.0.1" : node, service, hints, found);
 }
 }

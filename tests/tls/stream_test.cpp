@@ -199,6 +199,29 @@ TEST(TlsStream, waits_for_the_goodbye_no_longer_than_it_is_told) {  // S212
   });
 }
 
+TEST(TlsStream, a_slow_reader_gets_everything_however_long_it_takes) {  // S212
+  testing::run([]() -> coroutine<> {
+    const contexts c;
+    secured both = co_await make_secured(c, 1000);
+    event_loop& loop = get_running_loop();
+    const time_point before = loop.time();
+    both.client.writer.write(pattern(200'000));
+    task<std::exception_ptr> closing = create_task(failure_of(both.client.writer.aclose()));
+    std::string got;
+    while (got.size() < 200'000) {
+      co_await sleep(20s);
+      got += co_await both.served.reader.read(16 * 1024);
+    }
+    EXPECT_TRUE(got == pattern(200'000));
+    EXPECT_GT(loop.time() - before, 100s);
+    const std::string rest = co_await both.served.reader.read();
+    EXPECT_EQ(rest, "");
+    co_await both.served.writer.aclose();
+    std::exception_ptr error = co_await std::move(closing);
+    EXPECT_EQ(text_of(error), "");
+  });
+}
+
 TEST(TlsStream, cannot_end_one_direction) {  // S214
   testing::run([]() -> coroutine<> {
     const contexts c;

@@ -264,8 +264,11 @@ void tls_channel::stop_on(engine::status s) noexcept {
   if (s != engine::status::cut && s != engine::status::end) return;
   if (phase_ == phase::handshaking)
     return fail(made_error([&] { return io::os_error(ECONNRESET, "TLS handshake with " + peer_); }));
-  if (s == engine::status::cut)
-    fail(made_error([&] { return ssl_eof_error(make_error_code(ssl_errc::truncated), "TLS with " + peer_); }));
+  if (s == engine::status::cut) fail(cut_error());
+}
+
+std::exception_ptr tls_channel::cut_error() const noexcept {
+  return made_error([&] { return ssl_eof_error(make_error_code(ssl_errc::truncated), "TLS with " + peer_); });
 }
 
 io::read_state tls_channel::read(std::size_t most, std::string_view& bytes) noexcept {
@@ -540,6 +543,8 @@ void tls_channel::lost(std::exception_ptr error) noexcept {
   hooked_ = false;
   if (phase_ == phase::open) deliver_last_input();
   if (error_ == nullptr && !all_sent_) error_ = std::move(error);
+  // `lower` was closed under us: that is an end for nobody who has not heard a goodbye.
+  if (error_ == nullptr && phase_ == phase::open && !end_seen_ && !home_.get().closing()) error_ = cut_error();
   const bool shaking = phase_ == phase::handshaking;
   phase_ = phase::gone;
   closing_ = true;

@@ -106,6 +106,7 @@ class tls_channel final : public io::secure_channel, private io::channel_user {
   bool get_input() noexcept;
   bool keep_input() noexcept;
   void stop_on(engine::status s) noexcept;
+  std::exception_ptr cut_error() const noexcept;
   bool check_writable() const noexcept;
   void schedule_output() noexcept;
   void pump() noexcept;

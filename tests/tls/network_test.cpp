@@ -232,6 +232,22 @@ TEST(TlsServer, a_handshake_that_fails_ends_that_connection_and_is_reported_in_d
   }
 }
 
+TEST(TlsServer, a_client_that_is_refused_hears_why_though_it_is_sending) {  // reliability R18, S9
+  run_clean([]() -> coroutine<> {
+    contexts c;
+    c.server.load_verify_locations(c.maker.trusted());
+    c.server.set_verify_mode(verify_mode::required);
+    server s = co_await start_server(echo, "127.0.0.1", 0, {.ssl = c.server});
+    for (int i = 0; i < 50; ++i) {
+      connection peer = co_await open_connection("127.0.0.1", s.port(), {.ssl = c.client});
+      peer.writer.write(std::string(static_cast<std::size_t>(i) * 2000, 'x'));
+      std::exception_ptr heard = co_await failure_of(read_and_forget(peer.reader));
+      EXPECT_NE(text_of(heard).find("alert certificate required"), std::string::npos) << i << ": " << text_of(heard);
+    }
+    co_await s.shutdown(1s);
+  });
+}
+
 TEST(TlsServer, ends_with_clients_in_every_state) {
   run_clean([]() -> coroutine<> {
     const contexts c;

@@ -192,6 +192,54 @@ TEST(TlsWire, start_tls_sends_what_was_written_before_it_in_the_clear) {  // S20
   });
 }
 
+TEST(TlsWire, what_is_written_during_the_handshake_goes_out_under_tls) {
+  testing::run([]() -> coroutine<> {
+    const contexts c;
+    auto [client, left] = testing::stream_pair();
+    auto [right, server] = testing::stream_pair();
+    task<std::exception_ptr> shaking =
+        create_task(failure_of(client.writer.start_tls(c.client, {.server_hostname = "localhost"})));
+    co_await sleep(1s);
+    client.writer.write("a secret");
+    const std::string hello = co_await left.reader.read(16 * 1024);
+    EXPECT_EQ(hello.find("a secret"), std::string::npos);
+    EXPECT_EQ(client.writer.get_write_buffer_size(), 8u);
+    right.writer.write(hello);
+    task<std::size_t> there = create_task(carry(left.reader, right.writer, everything));
+    task<std::size_t> back = create_task(carry(right.reader, left.writer, everything));
+    std::exception_ptr server_error = co_await failure_of(server.writer.start_tls(c.server, {.server_side = true}));
+    EXPECT_EQ(text_of(server_error), "");
+    const std::string got = co_await server.reader.readexactly(8);
+    EXPECT_EQ(got, "a secret");
+    std::exception_ptr client_error = co_await std::move(shaking);
+    EXPECT_EQ(text_of(client_error), "");
+    co_await gather(client.writer.aclose(), server.writer.aclose());
+    co_await gather(std::move(there), std::move(back));
+  });
+}
+
+TEST(TlsWire, a_read_that_begins_during_the_handshake_is_answered_under_tls) {
+  testing::run([]() -> coroutine<> {
+    const contexts c;
+    auto [client, server] = testing::stream_pair();
+    task<std::exception_ptr> shaking =
+        create_task(failure_of(client.writer.start_tls(c.client, {.server_hostname = "localhost"})));
+    co_await sleep(1s);
+    task<> reading = create_task(read_a_little(client.reader));
+    co_await sleep(1s);
+    EXPECT_FALSE(reading.done());
+    server.writer.write("");
+    std::exception_ptr server_error = co_await failure_of(server.writer.start_tls(c.server, {.server_side = true}));
+    EXPECT_EQ(text_of(server_error), "");
+    co_await sleep(1s);
+    EXPECT_FALSE(reading.done());
+    co_await server.writer.write_all("x");
+    co_await std::move(reading);
+    co_await std::move(shaking);
+    co_await gather(client.writer.aclose(), server.writer.aclose());
+  });
+}
+
 TEST(TlsWire, start_tls_refuses_what_makes_no_sense) {  // S217, S209
   testing::run([]() -> coroutine<> {
     const contexts c;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // io — says what to do to which descriptor: addresses, names, sockets, connections, listeners.
-// May include: base, kernel, loop, threads.      Included by: coro, streams, curl, testing.
+// May include: base, kernel, loop, threads.      Included by: coro, streams, tls, curl, testing.
 // Thread: the loop's; the resolver's jobs run in threads of their own.
 // Owns: descriptors, the ops in flight on them, and the buffers of those ops. Everything here is counted: an object
 //       lives until its owner and its last op have let go of it.

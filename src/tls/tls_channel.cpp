@@ -66,6 +66,7 @@ tls_channel::tls_channel(loop::loop& l, io::ref<context> ctx, io::ref<io::channe
       lower_(std::move(lower)),
       engine_(std::move(ssl), options.server_side, peer),
       peer_(std::move(peer)),
+      server_side_(options.server_side),
       handshake_timeout_(options.handshake_timeout),
       shutdown_timeout_(options.shutdown_timeout) {
   news_.owner = flush_.owner = this;
@@ -216,6 +217,10 @@ void tls_channel::step() noexcept {
 }
 
 void tls_channel::shake_hands() noexcept {
+  // A server has nothing to say before the client: one that is silent costs none of OpenSSL's buffers.
+  const bool waits_for_hello = server_side_ && !hello_came_ && engine_.input_size() == 0;
+  if (waits_for_hello && !get_input()) return;
+  hello_came_ = true;
   for (int i = 0; i < reads_in_a_turn; ++i) {
     const engine::status s = engine_.handshake();
     if (s != engine::status::failed) ship();

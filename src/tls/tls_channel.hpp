@@ -124,6 +124,7 @@ class tls_channel final : public io::secure_channel, private io::channel_user {
   const io::ref<io::channel> lower_;
   engine engine_;
   const std::string peer_;  // as errors call it
+  const bool server_side_;
   const std::chrono::nanoseconds handshake_timeout_;
   const std::chrono::nanoseconds shutdown_timeout_;
   io::channel_user* user_ = nullptr;
@@ -143,6 +144,7 @@ class tls_channel final : public io::secure_channel, private io::channel_user {
   bool closing_ = false;
   bool joined_ = false;  // lower_ tells us
   bool hooked_ = true;
+  bool hello_came_ = false;
   bool end_seen_ = false;
   bool pumping_ = false;
   bool all_sent_ = false;  // our goodbye, and everything before it

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // What is in memory when it is freed, and what an idle connection holds. This program replaces operator delete.
+#include "tls/context.hpp"
+#include "tls/engine.hpp"
 #include "tls/plain_queue.hpp"
 #include "tls/tls_test.hpp"
 
@@ -15,6 +17,7 @@ namespace {
 // Every block that is freed is searched for it.
 constexpr std::string_view mark = "-- this is a secret --";
 std::atomic<bool> watching{false};
+thread_local bool used_up = false;  // no allocation of this thread succeeds
 std::atomic<int> found{0};
 
 void look_and_free(void* block) noexcept {
@@ -27,7 +30,7 @@ void look_and_free(void* block) noexcept {
 }  // namespace
 
 void* operator new(std::size_t size) {
-  if (void* block = std::malloc(size)) return block;
+  if (void* block = used_up ? nullptr : std::malloc(size)) return block;
   throw std::bad_alloc();
 }
 void operator delete(void* block) noexcept { look_and_free(block); }
@@ -96,6 +99,39 @@ TEST(TlsMemory, a_connection_that_breaks_leaves_nothing_of_what_was_never_sent) 
     co_await sleep(1s);
   });
   EXPECT_EQ(found, 0);
+}
+
+TEST(TlsMemory, a_write_for_which_there_is_no_memory_throws_and_sends_nothing) {
+  const contexts c;
+  testing::run([&]() -> coroutine<> {
+    secured both = co_await make_secured(c);
+    const std::string words(5000, 'x');
+    bool thrown = false;
+    used_up = true;
+    try {
+      both.client.writer.write(words);
+    } catch (const std::bad_alloc&) {
+      thrown = true;
+    }
+    used_up = false;
+    EXPECT_TRUE(thrown);
+    co_await both.client.writer.write_all("after\n");
+    const std::string line = co_await both.served.reader.readline();
+    EXPECT_EQ(line, "after\n");
+    co_await close_both(both);
+  });
+}
+
+TEST(TlsMemory, an_engine_that_has_no_memory_fails_with_that_and_throws_through_no_frame_of_c) {
+  const contexts c;
+  io::secure_options options;
+  options.server_hostname = "localhost";
+  tls::engine engine(static_cast<tls::context*>(c.client.provider())->make_ssl(options), false, "'localhost'");
+  used_up = true;
+  const tls::engine::status s = engine.handshake();
+  used_up = false;
+  EXPECT_EQ(s, tls::engine::status::failed);
+  EXPECT_TRUE(is_a<std::bad_alloc>(engine.error()));
 }
 
 TEST(TlsMemory, a_queue_of_plaintext_keeps_its_order_and_no_memory) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 
 namespace asyncio::tls_test {
 namespace {
@@ -15,6 +16,12 @@ std::string pattern(std::size_t size) {
 }
 
 coroutine<> send(stream_writer& writer, std::string bytes) { co_await writer.write_all(std::move(bytes)); }
+coroutine<> send_in_pieces(stream_writer& writer, std::string bytes) {
+  for (std::size_t at = 0, n = 1; at < bytes.size(); at += n, n = n * 7 % 4999 + 1) {
+    writer.write(std::string_view(bytes).substr(at, n));
+    if (n % 3 == 0) co_await writer.drain();
+  }
+}
 coroutine<std::string> receive(stream_reader& reader, std::size_t size) {
   std::string got = co_await reader.readexactly(size);
   co_return got;
@@ -42,6 +49,26 @@ TEST(TlsStream, carries_bytes_through_a_buffer_of_one_byte) {
     EXPECT_EQ(got, "hello");
     co_await close_both(both);
   });
+}
+
+TEST(TlsStream, keeps_every_byte_whatever_the_order_of_tasks_and_the_room_in_between) {
+  const contexts c;
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    for (const std::size_t room : {3u, 700u, 40'000u}) {
+      SCOPED_TRACE(std::to_string(seed) + ", room for " + std::to_string(room));
+      auto body = [&c, room]() -> coroutine<> {
+        secured both = co_await make_secured(c, room);
+        const std::string there = pattern(60'000), back = pattern(45'000);
+        auto [none, none2, at_server, at_client] =
+            co_await gather(send_in_pieces(both.client.writer, there), send_in_pieces(both.served.writer, back),
+                            receive(both.served.reader, there.size()), receive(both.client.reader, back.size()));
+        EXPECT_TRUE(at_server == there);
+        EXPECT_TRUE(at_client == back);
+        co_await close_both(both);
+      };
+      testing::run(body, {.seed = seed});
+    }
+  }
 }
 
 TEST(TlsStream, reads_into_memory_of_the_caller) {

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -206,6 +207,9 @@ def instructions_per_request(folder, server):
 
 
 def count(folder, all_servers):
+    for needed in ("strace", "valgrind"):
+        if shutil.which(needed) is None:
+            raise SystemExit(f"--count needs {needed}: ./dev install-deps bench")
     clients, size, _ = COUNTED
     rows = []
     for server in all_servers:

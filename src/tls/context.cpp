@@ -236,7 +236,7 @@ void context::resume(SSL* ssl, const io::secure_options& options) {
   const session_ptr session = sessions_.take(*key);
   if (session) SSL_set_session(ssl, session.get());
   if (SSL_set_ex_data(ssl, key_index(), key.get()) != 1) throw std::bad_alloc();
-  key.release();
+  [[maybe_unused]] const std::string* the_ssls = key.release();
 }
 
 int context::new_session(SSL* ssl, SSL_SESSION* session) noexcept {

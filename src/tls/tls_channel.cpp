@@ -279,6 +279,7 @@ std::exception_ptr tls_channel::cut_error() const noexcept {
 io::read_state tls_channel::read(std::size_t most, std::string_view& bytes) noexcept {
   if (end_seen_) return io::read_state::end;
   if (closing_ || asked_ != 0 || home_.closed()) return io::read_state::later;
+  most = std::max<std::size_t>(most, 1);
   for (int i = 0; phase_ == phase::open && i < reads_in_a_turn; ++i) {
     std::size_t got = 0;
     const engine::status s = decrypt(most, got);

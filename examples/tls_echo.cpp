@@ -36,8 +36,8 @@ asyncio::coroutine<int> say(client_settings s) {
   auto [reader, writer] = co_await std::move(connecting);
   co_await writer.write_all(s.message + "\n");
   std::string line = co_await reader.readuntil();
-  const asyncio::tls_info info = writer.ssl_info().value();
-  std::printf("%s %s: %s", info.version.c_str(), info.session_reused ? "(resumed)" : "(new)", line.c_str());
+  if (const auto info = writer.ssl_info())
+    std::printf("%s %s: %s", info->version.c_str(), info->session_reused ? "(resumed)" : "(new)", line.c_str());
   co_await writer.aclose();
   co_return example::exit_ok;
 }

@@ -34,7 +34,7 @@ struct server_core::client final : stream_core::observer, io::handshake_user, de
     if (error == nullptr)
       owner->serve(this);
     else if (owner->loop_->get_debug() && !owner->home_.get().closing())
-      coro::report(owner->loop_, "the TLS handshake of a client failed", error);
+      coro::report(owner->loop_, "Error on transport creation for incoming connection", error);
   }
   static void task_ended(detail::waiter* self, detail::future_core*) noexcept {
     auto* c = static_cast<client*>(self);

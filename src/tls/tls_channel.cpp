@@ -105,7 +105,7 @@ std::optional<tls_info> tls_channel::security() const {
 // ---- turns and time
 
 void tls_channel::post(own_op& o) noexcept {
-  if (std::exchange(o.scheduled, true)) return;
+  if (home_.closed() || std::exchange(o.scheduled, true)) return;
   retain();
   if (&o == &flush_)
     home_.get().at_turn_end(&o);
@@ -166,8 +166,13 @@ void tls_channel::loop_ends(detail::close_hook* self) noexcept {
 
 // ---- input
 
-// Asks `lower`. True: there is news for the engine.
+// Asks `lower`. True: there is news for the engine. OpenSSL answers some of what it reads (key updates) by itself: a peer
+// that takes no answers is not read from until it does.
 bool tls_channel::get_input() noexcept {
+  if (lower_->congested() && lower_->buffered() > high_water) {
+    input_waits_ = true;
+    return false;
+  }
   std::string_view bytes;
   switch (lower_->read(asked_of_lower, bytes)) {
     case io::read_state::bytes: engine_.give(bytes); return true;
@@ -458,6 +463,7 @@ void tls_channel::ship() noexcept {
 }
 
 void tls_channel::output_drained() noexcept {
+  if (std::exchange(input_waits_, false)) post(news_);
   if (pumping_) return;
   const auto alive = io::ref<tls_channel>::share(this);
   if (phase_ == phase::open || phase_ == phase::flushing)

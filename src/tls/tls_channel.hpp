@@ -37,6 +37,7 @@ namespace asyncio::tls {
 /// - `lower` ends without a goodbye: what was decrypted is delivered first, then the user is told that the stream was cut.
 /// - `lower` breaks while input is still encrypted here: it is decrypted and delivered, as far as it is whole.
 /// - The user closes or aborts while it is being told something: what comes after that looks at the phase again.
+/// - A peer that sends what must be answered and reads no answers is not read from, until it does.
 /// - `lower` has drained while it is being written to: the pump is running already and goes on by itself.
 ///
 /// It holds a reference to itself from the beginning of the handshake to its end, and from close() until it is gone: its
@@ -147,7 +148,8 @@ class tls_channel final : public io::secure_channel, private io::channel_user {
   bool hello_came_ = false;
   bool end_seen_ = false;
   bool pumping_ = false;
-  bool all_sent_ = false;  // our goodbye, and everything before it
+  bool input_waits_ = false;  // until `lower` has sent what it has
+  bool all_sent_ = false;     // our goodbye, and everything before it
 };
 
 }  // namespace asyncio::tls

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Streams under TLS, and somebody between them, or instead of one of them.
+#include "tls/context.hpp"
+#include "tls/engine.hpp"
 #include "tls/tls_test.hpp"
 
 #include <algorithm>
@@ -339,6 +341,69 @@ TEST(TlsWire, close_during_the_handshake_aborts) {  // S212
     EXPECT_EQ(code_of(error), ECONNABORTED) << text_of(error);
     std::exception_ptr seen = co_await failure_of(read_everything(server.reader));
     EXPECT_EQ(code_of(seen), ECONNRESET);
+  });
+}
+
+/// The client's side as a machine in the hands of the test, and its SSL.
+struct puppet {
+  explicit puppet(const contexts& c) : puppet(make(c)) {}
+  explicit puppet(tls::ssl_ptr made) : ssl(made.get()), engine(std::move(made), false, "'localhost'") {}
+  static tls::ssl_ptr make(const contexts& c) {
+    io::secure_options options;
+    options.server_hostname = "localhost";
+    return static_cast<tls::context*>(c.client.provider())->make_ssl(options);
+  }
+  std::string said() { return std::exchange(engine.output(), {}); }
+  SSL* ssl;
+  tls::engine engine;
+};
+
+coroutine<> shake_hands(puppet& p, connection& c) {
+  while (p.engine.handshake() == tls::engine::status::wants_input) {
+    c.writer.write(p.said());
+    const std::string bytes = co_await c.reader.read(64 * 1024);
+    p.engine.give(bytes);
+    p.engine.keep_input();
+  }
+  c.writer.write(p.said());
+}
+
+TEST(TlsWire, a_peer_that_wants_answers_and_reads_none_fills_no_memory) {  // reliability S12, S13
+  testing::run([]() -> coroutine<> {
+    const contexts c;
+    auto [client, server] = testing::stream_pair({.buffer = 4096});
+    task<std::exception_ptr> shaking =
+        create_task(failure_of(server.writer.start_tls(c.server, {.server_side = true})));
+    puppet p(c);
+    co_await shake_hands(p, client);
+    std::exception_ptr error = co_await std::move(shaking);
+    EXPECT_EQ(text_of(error), "");
+    task<std::exception_ptr> reading = create_task(failure_of(read_and_forget(server.reader)));
+    std::size_t most = 0, sent = 0;
+    for (int i = 0; i < 100; ++i) {
+      for (int k = 0; k < 500; ++k) {  // each asks for an answer as long as itself
+        EXPECT_EQ(SSL_key_update(p.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+        EXPECT_EQ(SSL_do_handshake(p.ssl), 1);
+      }
+      std::string updates = p.said();
+      sent += updates.size();
+      client.writer.write(std::move(updates));
+      for (int turn = 0; turn < 30; ++turn) co_await sleep(0s);
+      most = std::max(most, server.writer.get_write_buffer_size());
+    }
+    EXPECT_GT(sent, 1'000'000u);
+    EXPECT_GT(most, 400'000u);
+    EXPECT_LT(most, 700'000u);
+    // Once they are read, it goes on.
+    p.engine.write("words");
+    client.writer.write(p.said());
+    task<> discarding = create_task(read_and_forget(client.reader));
+    co_await sleep(1s);
+    EXPECT_EQ(server.writer.get_write_buffer_size(), 0u);
+    client.writer.abort();
+    server.writer.abort();
+    discarding.cancel();
+    co_await std::move(reading);
   });
 }
 

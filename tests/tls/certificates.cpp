@@ -43,6 +43,17 @@ void add_extension(X509* to, X509* issuer, int nid, const std::string& value) {
   X509_EXTENSION_free(extension);
 }
 
+void add_raw_name(X509* to, const std::string& bytes) {
+  GENERAL_NAME* name = GENERAL_NAME_new();
+  ASN1_IA5STRING* text = ASN1_IA5STRING_new();
+  ASN1_STRING_set(text, bytes.data(), static_cast<int>(bytes.size()));
+  GENERAL_NAME_set0_value(name, GEN_DNS, text);
+  GENERAL_NAMES* names = sk_GENERAL_NAME_new_null();
+  sk_GENERAL_NAME_push(names, name);
+  must(X509_add1_ext_i2d(to, NID_subject_alt_name, names, 0, 0) == 1, "raw name");
+  GENERAL_NAMES_free(names);
+}
+
 x509_ptr make_certificate(EVP_PKEY* key, const certificate_options& options, X509* issuer, EVP_PKEY* issuer_key) {
   static long serial = 1000;
   x509_ptr made(X509_new());
@@ -63,7 +74,10 @@ x509_ptr make_certificate(EVP_PKEY* key, const certificate_options& options, X50
   } else {
     add_extension(c, signer, NID_ext_key_usage, options.usage);
   }
-  if (!options.alternative_names.empty()) add_extension(c, signer, NID_subject_alt_name, options.alternative_names);
+  if (!options.raw_name.empty())
+    add_raw_name(c, options.raw_name);
+  else if (!options.alternative_names.empty())
+    add_extension(c, signer, NID_subject_alt_name, options.alternative_names);
   must(X509_sign(c, issuer_key != nullptr ? issuer_key : key, EVP_sha256()) > 0, "signature");
   return made;
 }

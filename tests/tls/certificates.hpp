@@ -17,7 +17,8 @@ struct certificate_options {
   long from = -3600;
   long until = 24 * 3600;
   std::string usage = "serverAuth,clientAuth";
-  int rsa_bits = 0;  ///< 0: a key on the curve P-256
+  int rsa_bits = 0;           ///< 0: a key on the curve P-256
+  std::string raw_name = {};  ///< one more DNS name, with whatever bytes; instead of the alternative names
 };
 
 /// Certificate authorities that live as long as a test. What they issue lies in a folder, as NAME.pem: certificate and

@@ -18,6 +18,9 @@ struct engines {
       : client(make(c.client, false, most), false, "'localhost'"),
         server(make(c.server, true, most), true, "a client") {}
 
+  engines(tls::ssl_ptr c, tls::ssl_ptr s)
+      : client(std::move(c), false, "'localhost'"), server(std::move(s), true, "a client") {}
+
   static tls::ssl_ptr make(const ssl_context& handle, bool server_side, int most) {
     io::secure_options options;
     options.server_side = server_side;
@@ -97,6 +100,25 @@ TEST(TlsEngine, gives_out_nothing_before_the_handshake_has_ended) {
     EXPECT_NE(fresh.client.read(space, sizeof space, n), status::done);
     EXPECT_EQ(n, 0u);
   }
+}
+
+TEST(TlsEngine, a_client_refuses_a_key_that_is_too_weak) {
+  const contexts c;
+  const std::string weak = c.maker.issue("weak", {.rsa_bits = 1024});
+  try {
+    server_context(weak);
+    ADD_FAILURE() << "a server of ours does not even use it";
+  } catch (const ssl_error& e) {
+    EXPECT_NE(std::string(e.what()).find("ee key too small"), std::string::npos) << e.what();
+  }
+  const tls::ssl_ctx_ptr careless(SSL_CTX_new(TLS_method()));
+  SSL_CTX_set_security_level(careless.get(), 0);
+  ASSERT_EQ(SSL_CTX_use_certificate_chain_file(careless.get(), weak.c_str()), 1);
+  ASSERT_EQ(SSL_CTX_use_PrivateKey_file(careless.get(), weak.c_str(), SSL_FILETYPE_PEM), 1);
+  engines both(engines::make(c.client, false, TLS1_3_VERSION), tls::ssl_ptr(SSL_new(careless.get())));
+  EXPECT_EQ(both.shake_hands().first, status::failed);
+  EXPECT_EQ(text_of(both.client.error()),
+            "TLS handshake with 'localhost': EE certificate key too weak: certificate verify failed");
 }
 
 TEST(TlsEngine, refuses_versions_below_1_2) {

@@ -42,15 +42,15 @@ class Certificates:
         self.issue("wrong", "DNS:example.org")
         self.issue("expired", "DNS:localhost,IP:127.0.0.1", days=-1)
         self.issue("elsewhere", "DNS:localhost,IP:127.0.0.1", ca="other")
-        self.openssl("req", "-x509", *CURVE, "-days", "2", "-subj", "/CN=itself", "-addext", "subjectAltName=DNS:localhost",
-                     "-keyout", "itself.key", "-out", "itself.pem")
+        self.openssl("req", "-x509", *CURVE, "-days", "2", "-subj", "/CN=itself", "-addext",
+                     "subjectAltName=DNS:localhost", "-keyout", "itself.key", "-out", "itself.pem")
 
     def openssl(self, *arguments):
         subprocess.run([OPENSSL, *arguments], cwd=self.folder, check=True, capture_output=True)
 
     def issue(self, name, names, days=2, ca="ca"):
-        self.openssl("req", *CURVE, "-subj", f"/CN={name}", "-addext", f"subjectAltName={names}", "-keyout", f"{name}.key",
-                     "-out", f"{name}.csr")
+        self.openssl("req", *CURVE, "-subj", f"/CN={name}", "-addext", f"subjectAltName={names}", "-keyout",
+                     f"{name}.key", "-out", f"{name}.csr")
         self.openssl("x509", "-req", "-in", f"{name}.csr", "-CA", f"{ca}.pem", "-CAkey", f"{ca}.key", "-CAcreateserial",
                      "-days", str(days), "-copy_extensions", "copy", "-out", f"{name}.pem")
 
@@ -172,8 +172,8 @@ class Serving(unittest.TestCase):
             for arguments in (curl + [url], known + [*resolve, f"https://example.org:{server.port}/file.bin"]):
                 refused = subprocess.run(arguments, capture_output=True, check=False)
                 self.assertEqual(refused.returncode, 60, refused.stderr)
-            missing = subprocess.run([*known, "-o", os.devnull, "-w", "%{http_code}", f"https://localhost:{server.port}/none"],
-                                     capture_output=True, check=True)
+            missing = subprocess.run([*known, "-o", os.devnull, "-w", "%{http_code}",
+                                      f"https://localhost:{server.port}/none"], capture_output=True, check=True)
             self.assertEqual(missing.stdout, b"404")
 
     def test_python_sends_and_receives_much_at_once(self):
@@ -206,7 +206,8 @@ class Serving(unittest.TestCase):
 
     def test_pythons_asyncio_says_goodbye_and_hears_it(self):
         async def talk(port):
-            reader, writer = await asyncio.open_connection(LOCAL, port, ssl=client_context(), server_hostname="localhost")
+            reader, writer = await asyncio.open_connection(LOCAL, port, ssl=client_context(),
+                                                           server_hostname="localhost")
             for size in (1, 100, 16384, 16385, 1_000_000):
                 message = random.Random(size).randbytes(size)
                 writer.write(message)
@@ -232,7 +233,8 @@ class Serving(unittest.TestCase):
             before = server.stats()
             for i in range(300):
                 connection = socket.create_connection((LOCAL, server.port), programs.PATIENCE)
-                connection.sendall((b"GET / HTTP/1.1\r\n\r\n", hello[: i % len(hello)], hello, b"\x16\x03\x01\xff\xff" + bytes(i))[i % 4])
+                said = (b"GET / HTTP/1.1\r\n\r\n", hello[: i % len(hello)], hello, b"\x16\x03\x01\xff\xff" + bytes(i))
+                connection.sendall(said[i % 4])
                 if i % 3 == 0:
                     programs.reset(connection)
                 else:
@@ -325,8 +327,8 @@ class Connecting(unittest.TestCase):
     """Our client comes to strangers."""
 
     def say(self, port, *arguments, name="localhost", ca="ca"):
-        return programs.run("tls_echo", "--client", "--port", str(port), "--name", name, "--ca", certificates.path(f"{ca}.pem"),
-                            "--message", "hello", *arguments)
+        return programs.run("tls_echo", "--client", "--port", str(port), "--name", name, "--ca",
+                            certificates.path(f"{ca}.pem"), "--message", "hello", *arguments)
 
     def test_s_server_is_believed(self):
         for version in ("1_2", "1_3"):

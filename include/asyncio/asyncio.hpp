@@ -12,6 +12,7 @@
 #include <asyncio/concurrent_future.hpp>
 #include <asyncio/context.hpp>
 #include <asyncio/coroutine.hpp>
+#include <asyncio/datagrams.hpp>
 #include <asyncio/errors.hpp>
 #include <asyncio/event_loop.hpp>
 #include <asyncio/executor.hpp>

@@ -152,9 +152,24 @@ struct tls_info {
   bool session_reused = false;       ///< an abbreviated handshake: the peer was verified in an earlier one
 };
 
+/// How open_datagram_endpoint() and loop.create_datagram_endpoint() open a datagram socket. An address is a host and a
+/// port; for `family` unix_ its host is the path (one that begins with NUL: a name in the abstract namespace).
+struct datagram_options {
+  host_port local_addr = {};   ///< receive there; port 0: one that is free
+  host_port remote_addr = {};  ///< talk to this one only: nobody else's datagrams arrive
+  address_family family = address_family::unspecified;
+  bool reuse_port = false;  ///< SO_REUSEPORT: several sockets share a port
+  bool allow_broadcast =
+      false;  ///< SO_BROADCAST; remote_addr is then where send() goes, and answers may come from others
+  std::size_t limit =
+      65'535;     ///< the longest datagram that is received, and UDP's longest; Unix sockets know longer ones
+  int sock = -1;  ///< a datagram socket, taken over; instead of everything above but limit
+};
+
 static_assert(std::is_aggregate_v<getaddrinfo_options> && std::is_trivially_copyable_v<getaddrinfo_options>);
 static_assert(std::is_aggregate_v<host_port> && std::is_trivially_copyable_v<host_port>);
 static_assert(std::is_aggregate_v<connection_options> && std::is_trivially_copyable_v<connection_options>);
+static_assert(std::is_aggregate_v<datagram_options> && std::is_trivially_copyable_v<datagram_options>);
 static_assert(std::is_aggregate_v<server_options> && std::is_trivially_copyable_v<server_options>);
 static_assert(std::is_aggregate_v<start_tls_options> && std::is_trivially_copyable_v<start_tls_options>);
 

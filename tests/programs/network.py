@@ -380,12 +380,19 @@ def tls(start):
         assert status == 0 and printed.count("\n") == 1, (printed, status)
 
 
+def udp(start):
+    printed, status = start({}).end()
+    assert re.fullmatch(r"ping from 127\.0\.0\.1:\d+\n", printed), printed
+    assert status == 0, status
+
+
 PROGRAMS = {
     "22_echo_server_lambda": echo_server_lambda,
     "23_echo_server_function": echo_server_function,
     "24_client": client,
     "25_unix_and_proxy": unix_and_proxy,
     "26_tls": tls,
+    "27_udp": udp,
     "29_sock_and_fd": sock_and_fd,
     "30_subprocess": subprocess_,
     "34_signals": signals,

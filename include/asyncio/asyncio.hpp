@@ -25,6 +25,7 @@
 #include <asyncio/loop_group.hpp>
 #include <asyncio/outcome.hpp>
 #include <asyncio/process_pool.hpp>
+#include <asyncio/protocols.hpp>
 #include <asyncio/queue.hpp>
 #include <asyncio/run.hpp>
 #include <asyncio/signals.hpp>
@@ -38,4 +39,5 @@
 #include <asyncio/threads.hpp>
 #include <asyncio/time.hpp>
 #include <asyncio/timeout.hpp>
+#include <asyncio/transports.hpp>
 #include <asyncio/wait.hpp>

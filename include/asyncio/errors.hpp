@@ -83,6 +83,12 @@ class limit_overrun_error : public std::runtime_error {
   std::size_t consumed_;
 };
 
+/// The kernel cannot send this file, and the caller does not want a copy. Python: asyncio.SendfileNotAvailableError.
+class sendfile_not_available_error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 /// get_nowait() on an empty queue. Python: asyncio.QueueEmpty.
 class queue_empty : public std::runtime_error {
  public:

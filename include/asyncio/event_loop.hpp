@@ -437,6 +437,40 @@ class event_loop : public detail::spawner<event_loop> {
   /// close, and its peer's address. Cancel: safe, no connection is lost.
   coroutine<std::pair<int, socket_address>> sock_accept(int fd);
 
+  /// Sends a part of a file to a stream socket of one's own, without a copy where the kernel can; how many bytes. The file's
+  /// position is behind them afterwards, also after an error. Cancel: ends it in between, as sock_sendall().
+  /// Errors, beside those of all: std::invalid_argument for a count of 0, and for what is no stream socket.
+  coroutine<std::uint64_t> sock_sendfile(int fd, int file, sendfile_options options = {});
+  /// The same on a transport of create_connection() or a server, after what was written before; nobody may write meanwhile.
+  /// Over TLS it is always a copy. A transport that is closed meanwhile is closed at its end.
+  /// Errors: std::runtime_error when it is closing, or sends a file already; std::system_error when the peer goes.
+  coroutine<std::uint64_t> sendfile(transport& t, int file, sendfile_options options = {});
+
+  // Connections by callbacks; protocols.hpp says how they are called, and defines them. Python: the same names.
+
+  /// As open_connection(): (std::shared_ptr<transport>, std::shared_ptr<P>) for a factory of std::shared_ptr<P>.
+  template <class F>
+  auto create_connection(F&& factory, std::string_view host, int port, connection_options options = {});
+  template <class F>
+  auto create_unix_connection(F&& factory, std::string_view path, connection_options options = {});
+  /// As start_server(): a server, whose every client has a protocol of its own.
+  template <class F>
+  auto create_server(F&& factory, std::string_view host, int port, server_options options = {});
+  template <class F>
+  auto create_unix_server(F&& factory, std::string_view path, server_options options = {});
+  /// A protocol for a connection that was accepted elsewhere; the descriptor is taken over.
+  template <class F>
+  auto connect_accepted_socket(F&& factory, int sock);
+  /// As open_datagram_endpoint(): (std::shared_ptr<datagram_transport>, std::shared_ptr<P>).
+  template <class F>
+  auto create_datagram_endpoint(F&& factory, datagram_options options = {});
+  /// A protocol for the reading or the writing end of a pipe, a FIFO, a socket or a character device, which is taken over,
+  /// and made non-blocking. Errors: std::invalid_argument for another file.
+  template <class F>
+  auto connect_read_pipe(F&& factory, int fd);
+  template <class F>
+  auto connect_write_pipe(F&& factory, int fd);
+
   /// Calls f() in the loop when the process gets signal `number`; replaces an earlier handler.
   /// Errors: std::invalid_argument for what is not a signal or cannot be caught; std::runtime_error outside the main
   /// thread, or when another loop or a signal_receiver has it.   Python: loop.add_signal_handler().

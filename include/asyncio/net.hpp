@@ -14,6 +14,7 @@
 namespace asyncio {
 
 class ssl_context;
+class transport;
 struct server_options;
 struct connection_options;
 
@@ -71,6 +72,13 @@ struct getaddrinfo_options {
   int type = 0;
   int proto = 0;
   int flags = 0;
+};
+
+/// Which part of a file loop.sendfile() and loop.sock_sendfile() send: from `offset`, `count` bytes, or all there are.
+struct sendfile_options {
+  std::uint64_t offset = 0;
+  std::optional<std::uint64_t> count = {};
+  bool fallback = true;  ///< false: sendfile_not_available_error when the kernel cannot, rather than a copy
 };
 
 /// Host and port, for options: `.local_addr = {"127.0.0.1", 0}`. A view.
@@ -167,6 +175,7 @@ struct datagram_options {
 };
 
 static_assert(std::is_aggregate_v<getaddrinfo_options> && std::is_trivially_copyable_v<getaddrinfo_options>);
+static_assert(std::is_aggregate_v<sendfile_options> && std::is_trivially_copyable_v<sendfile_options>);
 static_assert(std::is_aggregate_v<host_port> && std::is_trivially_copyable_v<host_port>);
 static_assert(std::is_aggregate_v<connection_options> && std::is_trivially_copyable_v<connection_options>);
 static_assert(std::is_aggregate_v<datagram_options> && std::is_trivially_copyable_v<datagram_options>);

@@ -247,6 +247,7 @@ namespace detail {
 struct client_callback : counted {
   using counted::counted;
   coroutine<> (*call)(client_callback* self, stream_reader&& reader, stream_writer&& writer) = nullptr;
+  bool makes_protocols = false;  ///< it is a protocol_factory instead, see protocols.hpp
 };
 using client_callback_ptr = counted_ptr<client_callback>;
 

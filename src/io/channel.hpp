@@ -21,7 +21,8 @@ class channel_user {
   virtual void received(std::string_view bytes) noexcept = 0;
   /// The end that read() had to wait for. The other direction stays open.
   virtual void received_eof() noexcept = 0;
-  /// The output buffer was above its high-water mark, and has fallen to the low one. Also from inside flush().
+  /// The output buffer was above its high-water mark, and has fallen to the low one. Also from inside flush(). What is
+  /// written in here is sent even if the channel is closing, unless it has ended by then.
   virtual void output_drained() noexcept = 0;
   /// The channel is closed. `error` is null when that was our wish.
   virtual void lost(std::exception_ptr error) noexcept = 0;

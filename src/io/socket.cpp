@@ -90,6 +90,12 @@ unique_fd open_stream_socket(address_family family) {
   return unique_fd(fd);
 }
 
+int duplicate(int fd) {
+  const int copy = sys::duplicate(fd);
+  if (copy < 0) throw os_error(-copy, "cannot make a second descriptor of " + std::to_string(fd));
+  return copy;
+}
+
 void adopt_stream_socket(int fd) {
   int type = 0, family = 0;
   socklen_t size = sizeof type;

@@ -32,6 +32,9 @@ class unique_fd {
   int fd_ = -1;
 };
 
+/// A second descriptor of the same open file. Errors: std::system_error.
+int duplicate(int fd);
+
 /// How long to wait until a Unix server whose backlog is full is tried again, less and less often: the kernel does not
 /// tell when there is room.
 class room_delay {

@@ -125,7 +125,7 @@ void stream_transport::recv_done(detail::op* self) noexcept {
 
 bool stream_transport::check_writable() const {
   if (eof_wanted_) throw std::runtime_error("cannot call write() after write_eof()");
-  return !closing_ && !home_.closed();
+  return (!closing_ || resuming_) && !ending_ && !home_.closed();
 }
 
 void stream_transport::write(std::string_view bytes) {
@@ -207,8 +207,8 @@ void stream_transport::flush() noexcept {
     }
     out_.consume(static_cast<std::size_t>(send_.result));
   }
-  if (out_.empty()) output_sent();
   note_output();
+  if (out_.empty() && !send_.in_flight) output_sent();
 }
 
 void stream_transport::send_done(detail::op* self) noexcept {
@@ -224,8 +224,8 @@ void stream_transport::send_done(detail::op* self) noexcept {
     if (!me->out_.empty()) {
       me->flush();
     } else {
-      me->output_sent();
       me->note_output();
+      if (me->out_.empty()) me->output_sent();
     }
   }
   me->release();
@@ -242,8 +242,12 @@ void stream_transport::output_sent() noexcept {
   if (closing_) end(nullptr);
 }
 
+// Told that there is room, its user may write once more, even while the transport closes: what it had kept back for that.
 void stream_transport::note_output() noexcept {
-  if (!ending_ && marks_.note(out_.size()) && user_ != nullptr) user_->output_drained();
+  if (ending_ || !marks_.note(out_.size()) || user_ == nullptr) return;
+  const bool outer = std::exchange(resuming_, true);
+  user_->output_drained();
+  resuming_ = outer;
 }
 
 void stream_transport::set_limits(std::size_t high, std::size_t low) {

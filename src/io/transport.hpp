@@ -95,6 +95,7 @@ class stream_transport final : public channel {
   bool send_failed_ = false;
   bool input_dropped_ = false;  // so nothing that comes after it is delivered
   bool flush_scheduled_ = false;
+  bool resuming_ = false;  // inside output_drained()
   channel_user* user_ = nullptr;
   transfer_op recv_;
   transfer_op send_;

@@ -24,7 +24,8 @@ bool is_open(int fd) noexcept { return sys::get_status_flags(fd) >= 0; }
 
 // The SIGPIPE of a write is sent to the writing thread. One that the thread had blocked itself, and that waits for it, is
 // left to it.
-ssize_t write_quietly(int fd, const iovec* pieces, int count) noexcept {
+template <class Call>
+static ssize_t without_signal(Call call) noexcept {
   sigset_t pipe_signal;
   sigset_t before;
   sigemptyset(&pipe_signal);
@@ -35,10 +36,19 @@ ssize_t write_quietly(int fd, const iovec* pieces, int count) noexcept {
     sigset_t pending;
     waits = sys::get_pending_signals(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
   }
-  const ssize_t n = count == 1 ? sys::write(fd, pieces->iov_base, pieces->iov_len) : sys::writev(fd, pieces, count);
+  const ssize_t n = call();
   if (n == -EPIPE && !waits) sys::take_pending_signal(&pipe_signal);
   if (sigismember(&before, SIGPIPE) == 0) sys::set_signal_mask(SIG_SETMASK, &before, static_cast<sigset_t*>(nullptr));
   return n;
+}
+
+ssize_t write_quietly(int fd, const iovec* pieces, int count) noexcept {
+  return without_signal(
+      [&] { return count == 1 ? sys::write(fd, pieces->iov_base, pieces->iov_len) : sys::writev(fd, pieces, count); });
+}
+
+ssize_t sendfile_quietly(int to, int file, off_t* offset, std::size_t size) noexcept {
+  return without_signal([&] { return sys::sendfile(to, file, offset, size); });
 }
 
 }  // namespace asyncio::kernel

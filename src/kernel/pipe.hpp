@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
+#include <cstddef>
+
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -20,6 +22,9 @@ int make_non_blocking(int fd) noexcept;
 /// action ends the process, is the program's and not ours to ignore: so the calling thread blocks it meanwhile, and takes
 /// back the one that the write has raised.
 ssize_t write_quietly(int fd, const iovec* pieces, int count) noexcept;
+
+/// sendfile(2), which knows no MSG_NOSIGNAL either.
+ssize_t sendfile_quietly(int to, int file, off_t* offset, std::size_t size) noexcept;
 
 /// Whether this process has such a descriptor.
 bool is_open(int fd) noexcept;

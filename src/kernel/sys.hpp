@@ -23,6 +23,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -154,6 +155,17 @@ inline int pidfd_send_signal(int pidfd, int signal) noexcept {
 }
 inline int kill(pid_t pid, int signal) noexcept { return checked(::kill(pid, signal)); }
 inline int poll(pollfd* fds, nfds_t count, int timeout_ms) noexcept { return checked(::poll(fds, count, timeout_ms)); }
+inline int fstat(int fd, struct stat* about) noexcept { return checked(::fstat(fd, about)); }
+/// Another number for the same open file, close-on-exec.
+inline int duplicate(int fd) noexcept { return checked(::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
+/// From a file to a socket, without a copy; moves `offset`, and not the file's own position.
+inline ssize_t sendfile(int to, int file, off_t* offset, std::size_t size) noexcept {
+  return checked(::sendfile(to, file, offset, size));
+}
+inline ssize_t pread(int fd, void* to, std::size_t size, off_t offset) noexcept {
+  return checked(::pread(fd, to, size, offset));
+}
+inline off_t seek(int fd, off_t offset, int whence) noexcept { return checked(::lseek(fd, offset, whence)); }
 inline int set_descriptor_flags(int fd, int flags) noexcept { return checked(::fcntl(fd, F_SETFD, flags)); }
 inline int waitid(idtype_t type, id_t id, siginfo_t* about, int options) noexcept {
   return checked(::waitid(type, id, about, options));
@@ -187,7 +199,8 @@ inline std::size_t read_size(std::size_t wanted) noexcept { return wanted; }
                           each(pidfd_send_signal) each(kill) each(waitid) each(writev) each(get_pending_signals)      \
                               each(take_pending_signal) each(poll) each(set_descriptor_flags) each(io_uring_setup)    \
                                   each(io_uring_enter) each(io_uring_register) each(map) each(unmap)                  \
-                                      each(completion_result)
+                                      each(completion_result) each(fstat) each(duplicate) each(sendfile) each(pread)  \
+                                          each(seek)
 
 #if defined(ASYNCIO_TEST_SEAMS)
 

@@ -131,7 +131,8 @@ io::connect_query query_of(const owned_options& options, std::string host, int p
 }
 
 /// A socket that is connected, from the query or adopted, and then TLS over it if there is to be some.
-coroutine<connection> connect_by(io::connect_query query, int sock, owned_options options, io::secure_options secure) {
+coroutine<streams::core_ref> connect_by(io::connect_query query, int sock, owned_options options,
+                                        io::secure_options secure) {
   loop::loop& l = loop::loop::of(detail::running_loop());
   io::ref<io::channel> channel;
   if (sock >= 0) {
@@ -143,10 +144,10 @@ coroutine<connection> connect_by(io::connect_query query, int sock, owned_option
   }
   streams::core_ref core = streams::stream_core::make(std::move(channel), options.limit);
   if (options.tls) co_await streams::secure_connection(core, options.tls, std::move(secure));
-  co_return streams::make_connection(std::move(core));
+  co_return core;
 }
 
-coroutine<connection> connect(std::string host, int port, owned_options options) {
+coroutine<streams::core_ref> connect(std::string host, int port, owned_options options) {
   check(options, host, port);
   io::secure_options secure;
   if (options.tls) secure = secure_options_of(options, host, port);
@@ -158,7 +159,7 @@ coroutine<connection> connect(std::string host, int port, owned_options options)
   co_return co_await connect_by(std::move(query), options.sock, options, std::move(secure));
 }
 
-coroutine<connection> connect_unix(std::string path, owned_options options) {
+coroutine<streams::core_ref> connect_unix(std::string path, owned_options options) {
   check_unix(options, path);
   io::secure_options secure;
   if (options.tls) secure = secure_options_of(options, {}, 0);
@@ -170,14 +171,36 @@ coroutine<connection> connect_unix(std::string path, owned_options options) {
   co_return co_await connect_by(std::move(query), options.sock, options, std::move(secure));
 }
 
+coroutine<connection> make_streams(coroutine<streams::core_ref> connecting) {
+  streams::core_ref core = co_await std::move(connecting);
+  co_return streams::make_connection(std::move(core));
+}
+
+/// The core has only connected: nothing was read.
+coroutine<io::ref<io::channel>> take_channel(coroutine<streams::core_ref> connecting) {
+  const streams::core_ref core = co_await std::move(connecting);
+  co_return io::ref<io::channel>::share(core->channel());
+}
+
 }  // namespace
 
 coroutine<connection> open_connection(std::string_view host, int port, connection_options options) {
-  return connect(std::string(host), port, owned_options(options));
+  return make_streams(connect(std::string(host), port, owned_options(options)));
 }
 
 coroutine<connection> open_unix_connection(std::string_view path, connection_options options) {
-  return connect_unix(std::string(path), owned_options(options));
+  return make_streams(connect_unix(std::string(path), owned_options(options)));
 }
 
+namespace streams {
+
+coroutine<io::ref<io::channel>> open_channel(std::string_view host, int port, const connection_options& options) {
+  return take_channel(connect(std::string(host), port, owned_options(options)));
+}
+
+coroutine<io::ref<io::channel>> open_unix_channel(std::string_view path, const connection_options& options) {
+  return take_channel(connect_unix(std::string(path), owned_options(options)));
+}
+
+}  // namespace streams
 }  // namespace asyncio

@@ -2,7 +2,9 @@
 #include "streams/server_core.hpp"
 
 #include "coro/coro.hpp"
+#include "io/protocol_transport.hpp"
 #include "io/transport.hpp"
+#include "streams/protocol_calls.hpp"
 
 #include <asyncio/errors.hpp>
 
@@ -13,7 +15,11 @@ namespace asyncio::streams {
 
 /// Kept while the connection is open or the task runs. The task is the handler's own coroutine; its end is heard as
 /// everybody who waits for a task hears it, and taken note of in a turn of its own.
-struct server_core::client final : stream_core::observer, io::handshake_user, detail::waiter, detail::op {
+struct server_core::client final : stream_core::observer,
+                                   io::transport_observer,
+                                   io::handshake_user,
+                                   detail::waiter,
+                                   detail::op {
   io::ref<server_core> owner;
   core_ref core;
   task<> served;
@@ -146,7 +152,23 @@ void server_core::begin_handshake(client* c) noexcept {
   }
 }
 
+// Its channel goes to a protocol's transport, which tells of the loss from here on.
+void server_core::serve_by_protocol(client* c) noexcept {
+  try {
+    auto* factory = static_cast<detail::protocol_factory*>(handler_.get());
+    const auto made = io::protocol_transport::make(home_.get(), io::ref<io::channel>::share(c->core->channel()),
+                                                   factory->make(factory), make_host(*loop_, factory->variables));
+    c->core->set_observer(nullptr);
+    made->set_observer(c);
+    made->start();
+  } catch (...) {
+    coro::report(loop_, "cannot make a protocol for a client", std::current_exception());
+    c->core->channel()->close();
+  }
+}
+
 void server_core::serve(client* c) noexcept {
+  if (handler_->makes_protocols) return serve_by_protocol(c);
   try {
     c->ends.emplace(stream_reader::from_core(core_ref(c->core).detach()),
                     stream_writer::from_core(core_ref(c->core).detach()));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 #include "io/listener.hpp"
+#include "io/protocol_host.hpp"
 #include "io/socket_file.hpp"
 #include "streams/stream_core.hpp"
 
@@ -80,6 +81,7 @@ class server_core final : public io::counted, private io::listener_user {
   void begin_handshake(client* c) noexcept;
   void connection_lost() noexcept;
   void end_client(client* c) noexcept;
+  void serve_by_protocol(client* c) noexcept;
   void report_failure(const client& c, const std::exception_ptr& error) noexcept;
   void throttle() noexcept;
 

@@ -119,4 +119,8 @@ coroutine<> receive_everything(core_ref core, const char* call);
 connection make_connection(io::ref<io::channel> channel, std::size_t limit);
 connection make_connection(core_ref core);
 
+/// What open_connection() and open_unix_connection() connect, for another user than a stream_core.
+coroutine<io::ref<io::channel>> open_channel(std::string_view host, int port, const connection_options& options);
+coroutine<io::ref<io::channel>> open_unix_channel(std::string_view path, const connection_options& options);
+
 }  // namespace asyncio::streams

@@ -386,6 +386,17 @@ def udp(start):
     assert status == 0, status
 
 
+def transport_protocol(start):
+    printed, status = start({}).end()
+    assert printed.startswith("5\n"), printed  # its last call is on a transport that is closing: nobody catches the error
+    assert status == -signal.SIGABRT, status
+
+
+def datagram_protocol_pipes(start):
+    printed, status = start({}).end()
+    assert (printed, status) == ("", 0), (printed, status)
+
+
 PROGRAMS = {
     "22_echo_server_lambda": echo_server_lambda,
     "23_echo_server_function": echo_server_function,
@@ -393,11 +404,13 @@ PROGRAMS = {
     "25_unix_and_proxy": unix_and_proxy,
     "26_tls": tls,
     "27_udp": udp,
+    "28_transport_protocol": transport_protocol,
     "29_sock_and_fd": sock_and_fd,
     "30_subprocess": subprocess_,
     "34_signals": signals,
     "40_bounded_download": bounded_download,
     "43_callbacks_in_classes": callbacks_in_classes,
+    "46_datagram_protocol_pipes": datagram_protocol_pipes,
     "47_redis_like": redis_like,
 }
 

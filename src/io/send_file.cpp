@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "io/send_file.hpp"
+
+#include "io/io.hpp"
+#include "kernel/pipe.hpp"
+#include "kernel/sys.hpp"
+
+#include <asyncio/errors.hpp>
+
+#include <algorithm>
+#include <limits>
+#include <stdexcept>
+
+namespace asyncio::io {
+
+namespace sys = kernel::sys;
+
+namespace {
+
+constexpr std::size_t most_at_once = 1024 * 1024;
+constexpr std::size_t chunk_size = 64 * 1024;
+
+/// sendfile(2) cannot send this file to this socket, and a copy may.
+bool is_unsupported(std::int64_t result) noexcept {
+  return result == -EINVAL || result == -ENOSYS || result == -EOPNOTSUPP || result == -ESPIPE;
+}
+
+template <class Call>
+std::int64_t uninterrupted(Call call) noexcept {
+  std::int64_t result = call();
+  while (result == -EINTR) result = call();
+  return result;
+}
+
+}  // namespace
+
+void require_stream_socket(int fd, const char* call) {
+  int type = 0;
+  socklen_t size = sizeof type;
+  if (const int error = sys::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size); error < 0 || type != SOCK_STREAM)
+    throw std::invalid_argument(std::string(call) + "(): only stream sockets take files");
+}
+
+file_sender::file_sender(int file, const sendfile_options& options)
+    : file_(file),
+      offset_(options.offset),
+      left_(options.count.value_or(std::numeric_limits<std::uint64_t>::max())),
+      fallback_(options.fallback) {
+  constexpr auto longest = static_cast<std::uint64_t>(std::numeric_limits<off_t>::max());
+  if (options.count == 0u) throw std::invalid_argument("sendfile(): count must be greater than 0");
+  if (offset_ > longest) throw std::invalid_argument("sendfile(): no file is as long as this offset");
+  struct stat about{};
+  if (const int error = sys::fstat(file, &about); error < 0)
+    throw os_error(-error, "sendfile(): descriptor " + std::to_string(file));
+  if (S_ISDIR(about.st_mode)) throw std::invalid_argument("sendfile(): a folder cannot be sent");
+}
+
+file_sender::~file_sender() { sys::seek(file_, static_cast<off_t>(offset_ + sent_), SEEK_SET); }
+
+std::size_t file_sender::wanted(std::size_t most) const noexcept {
+  return static_cast<std::size_t>(std::min<std::uint64_t>(most, left_ - sent_));
+}
+
+std::int64_t file_sender::step(int socket) {
+  if (native_) {
+    const std::int64_t n = send_natively(socket);
+    if (sent_ > 0 || !is_unsupported(n)) return n;
+    if (!fallback_) throw sendfile_not_available_error("sendfile(2) cannot send this file");
+    native_ = false;
+  }
+  return send_copy(socket);
+}
+
+std::int64_t file_sender::send_natively(int socket) noexcept {
+  const std::size_t most = wanted(most_at_once);
+  if (most == 0) return 0;
+  auto at = static_cast<off_t>(offset_ + sent_);
+  const std::int64_t n = uninterrupted([&] { return kernel::sendfile_quietly(socket, file_, &at, most); });
+  if (n > 0) sent_ += static_cast<std::uint64_t>(n);
+  return n;
+}
+
+std::int64_t file_sender::read_chunk(std::string& into) {
+  const std::size_t most = wanted(chunk_size);
+  into.resize(most);
+  const auto at = static_cast<off_t>(offset_ + sent_);
+  const std::int64_t n = most == 0 ? 0 : uninterrupted([&] { return sys::pread(file_, into.data(), most, at); });
+  into.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+  return n;
+}
+
+std::int64_t file_sender::send_copy(int socket) {
+  if (taken_ == chunk_.size()) {
+    taken_ = 0;
+    if (const std::int64_t n = read_chunk(chunk_); n <= 0) return n;
+  }
+  const std::int64_t n = uninterrupted(
+      [&] { return sys::send(socket, chunk_.data() + taken_, chunk_.size() - taken_, MSG_DONTWAIT | MSG_NOSIGNAL); });
+  if (n > 0) {
+    taken_ += static_cast<std::size_t>(n);
+    sent_ += static_cast<std::uint64_t>(n);
+  }
+  return n;
+}
+
+std::string file_sender::next_chunk() {
+  if (!fallback_) throw sendfile_not_available_error("sendfile(2) cannot send a file over TLS");
+  std::string chunk;
+  if (const std::int64_t n = read_chunk(chunk); n < 0) throw os_error(static_cast<int>(-n), "cannot read the file");
+  sent_ += chunk.size();
+  return chunk;
+}
+
+}  // namespace asyncio::io

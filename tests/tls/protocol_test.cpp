@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSL-1.0
+// Transports and protocols over TLS.
+#include "streams/stream_test.hpp"
+#include "tls/tls_test.hpp"
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+namespace asyncio::tls_test {
+namespace {
+
+using stream_test::reports;
+using stream_test::run_clean;
+using stream_test::until;
+
+struct echo : protocol {
+  explicit echo(int& made) : made_(made) {}
+  void connection_made(transport& t) override {
+    ++made_;
+    through_ = &t;
+  }
+  void data_received(std::span<const std::byte> data) override { through_->write(data); }
+
+ private:
+  int& made_;
+  transport* through_ = nullptr;
+};
+
+struct client : protocol {
+  void data_received(std::span<const std::byte> data) override {
+    received.append(reinterpret_cast<const char*>(data.data()), data.size());
+  }
+  void connection_lost(std::exception_ptr error) override {
+    lost = true;
+    loss = std::move(error);
+  }
+  std::string received;
+  bool lost = false;
+  std::exception_ptr loss;
+};
+
+TEST(TlsProtocols, are_made_after_the_handshake_and_talk_through_it) {  // S210
+  run_clean([]() -> coroutine<> {
+    const contexts c;
+    event_loop& loop = get_running_loop();
+    int made = 0;
+    server s = co_await loop.create_server([&made] { return std::make_shared<echo>(made); }, "127.0.0.1", 0,
+                                           {.ssl = c.server});
+    auto [t, p] = co_await loop.create_connection([] { return std::make_shared<client>(); }, "127.0.0.1", s.port(),
+                                                  {.ssl = c.client});
+    t->write("hello");
+    co_await until([&p = p] { return p->received == "hello"; });
+    EXPECT_EQ(made, 1);
+    std::string name = "/tmp/asyncio-test-XXXXXX";
+    const int file = ::mkstemp(name.data());
+    ::unlink(name.c_str());
+    const std::string text(300'000, 't');
+    EXPECT_EQ(::write(file, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+    const std::uint64_t sent = co_await loop.sendfile(*t, file, {.offset = 5});  // S224: a copy
+    EXPECT_EQ(sent, text.size() - 5);
+    bool refused = false;
+    try {
+      (void)co_await loop.sendfile(*t, file, {.fallback = false});
+    } catch (const sendfile_not_available_error&) {
+      refused = true;
+    }
+    EXPECT_TRUE(refused);
+    ::close(file);
+    co_await until([&] { return p->received == "hello" + text.substr(5); });
+    t->close();
+    co_await until([&p = p] { return p->lost; });
+    EXPECT_EQ(p->loss, nullptr);
+    co_await s.shutdown(1s);
+  });
+}
+
+TEST(TlsProtocols, are_not_made_when_the_handshake_fails) {  // S210
+  run_clean([]() -> coroutine<> {
+    const contexts c;
+    const certificate_maker stranger;
+    event_loop& loop = get_running_loop();
+    int made = 0;
+    server s = co_await loop.create_server([&made] { return std::make_shared<echo>(made); }, "127.0.0.1", 0,
+                                           {.ssl = c.server});
+    const ssl_context distrustful = client_context(stranger.trusted());
+    std::exception_ptr error;
+    auto factory = [&made] {
+      ++made;
+      return std::make_shared<client>();
+    };
+    try {
+      auto [t, p] = co_await loop.create_connection(factory, "127.0.0.1", s.port(), {.ssl = distrustful});
+    } catch (...) {
+      error = std::current_exception();
+    }
+    EXPECT_NE(error, nullptr);
+    EXPECT_EQ(made, 0);
+    s.close();
+    co_await s.wait_closed();
+  });
+}
+
+}  // namespace
+}  // namespace asyncio::tls_test

@@ -4,6 +4,7 @@
 #include <asyncio/bytes.hpp>
 #include <asyncio/detail/callback_node.hpp>
 #include <asyncio/detail/offload.hpp>
+#include <asyncio/detail/shared_pointers.hpp>
 #include <asyncio/detail/smart_pointers.hpp>
 #include <asyncio/future.hpp>
 #include <asyncio/net.hpp>
@@ -445,6 +446,15 @@ class event_loop : public detail::spawner<event_loop> {
   /// Over TLS it is always a copy. A transport that is closed meanwhile is closed at its end.
   /// Errors: std::runtime_error when it is closing, or sends a file already; std::system_error when the peer goes.
   coroutine<std::uint64_t> sendfile(transport& t, int file, sendfile_options options = {});
+
+  /// TLS from here on, on a transport in the clear, in place: the transport that is returned is `t`, and `p` the protocol
+  /// that it has, whose connection_made() is not called again. What was written before goes out before; what is written
+  /// meanwhile waits. Bytes that a client has been sent in the clear and not yet been given are refused, a server takes them
+  /// for the peer's beginning. Needs asyncio::tls.
+  /// Cancel: the connection is aborted. Errors: std::invalid_argument for another protocol; std::runtime_error when closing;
+  /// ssl_error and the others of a handshake, which end the connection too.
+  coroutine<std::shared_ptr<transport>> start_tls(transport& t, base_protocol& p, const ssl_context& context,
+                                                  start_tls_options options = {});
 
   // Connections by callbacks; protocols.hpp says how they are called, and defines them. Python: the same names.
 

@@ -13,6 +13,7 @@
 
 namespace asyncio {
 
+class base_protocol;
 class ssl_context;
 class transport;
 struct server_options;

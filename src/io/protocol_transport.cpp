@@ -350,6 +350,17 @@ void protocol_transport::unlock_output() noexcept {
   if (close_wanted_) channel_->close();
 }
 
+ref<secure_channel> protocol_transport::secure(detail::tls_provider& tls, const secure_options& options) {
+  if (is_closing()) throw std::runtime_error("start_tls(): the transport is closing");
+  if (output_locked_) throw std::runtime_error("start_tls(): sendfile is in progress");
+  ref<secure_channel> made = tls.secure(channel_, std::exchange(held_, {}), options);
+  made->set_limits(high_, low_);
+  made->set_user(this);
+  channel_ = made;
+  full_read_ = false;
+  return made;
+}
+
 // ---- the end
 
 void protocol_transport::close() {

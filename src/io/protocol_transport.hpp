@@ -2,6 +2,7 @@
 #pragma once
 #include "io/channel.hpp"
 #include "io/protocol_host.hpp"
+#include "io/secure.hpp"
 
 #include <asyncio/transports.hpp>
 
@@ -57,6 +58,13 @@ class protocol_transport final : public asyncio::transport,
   void set_protocol(std::shared_ptr<base_protocol> p) override;
   /// Null after the end.
   std::shared_ptr<base_protocol> get_protocol() const override { return protocol_; }
+
+  // ---- for start_tls()
+  /// TLS over the channel from here on; what was received and held back is its beginning. After the handshake go_on() reads.
+  /// Errors: std::runtime_error when closing, or while a file is sent; what tls_provider::secure() throws.
+  ref<secure_channel> secure(detail::tls_provider& tls, const secure_options& options);
+  void go_on() noexcept { schedule_pump(); }
+  std::size_t held() const noexcept { return held_.size(); }
 
   // ---- for sendfile()
   /// Nobody may write until unlock_output(); `then` is called, from the loop or at once, when all that was written is

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 // What of the loop's functions for protocols has to be awaited. The rest is io/protocol_transport.hpp.
 #include <asyncio/protocols.hpp>
+#include <asyncio/ssl.hpp>
 
 #include "coro/coro.hpp"
+#include "coro/event_loop_impl.hpp"
 #include "io/datagram_protocol_transport.hpp"
 #include "io/pipe_end.hpp"
 #include "io/protocol_transport.hpp"
@@ -10,6 +12,7 @@
 #include "streams/datagram_core.hpp"
 #include "streams/protocol_calls.hpp"
 #include "streams/stream_core.hpp"
+#include "streams/waits.hpp"
 
 #include <stdexcept>
 #include <string>
@@ -170,15 +173,47 @@ coroutine<std::shared_ptr<datagram_transport>> open_datagram_protocol(event_loop
 
 coroutine<server> serve_protocols(event_loop& loop, client_callback_ptr factory, std::string_view host, int port,
                                   server_options options) {
-  return serve_then(loop, "create_server()",
-                    start_server(std::move(factory), host, port, options));
+  return serve_then(loop, "create_server()", start_server(std::move(factory), host, port, options));
 }
 
 coroutine<server> serve_unix_protocols(event_loop& loop, client_callback_ptr factory, std::string_view path,
                                        server_options options) {
-  return serve_then(loop, "create_unix_server()",
-                    start_unix_server(std::move(factory), path, options));
+  return serve_then(loop, "create_unix_server()", start_unix_server(std::move(factory), path, options));
 }
 
 }  // namespace detail
+
+namespace {
+
+coroutine<std::shared_ptr<transport>> secure(loop::loop& l, std::shared_ptr<io::protocol_transport> t,
+                                             io::ref<detail::tls_provider> tls, io::secure_options options) {
+  coro::check_awaited_in(l, "start_tls()");
+  tls->check(options);
+  if (!options.server_side && t->held() > 0)
+    throw std::runtime_error("start_tls(): " + std::to_string(t->held()) +
+                             " bytes have come in the clear and were not read");
+  streams::handshake_wait shaken(t->secure(*tls, options));
+  co_await detail::in_place(shaken);
+  t->go_on();
+  co_return t;
+}
+
+}  // namespace
+
+coroutine<std::shared_ptr<transport>> event_loop::start_tls(transport& t, base_protocol& p, const ssl_context& context,
+                                                            start_tls_options options) {
+  check_thread("loop.start_tls()");
+  auto* ours = dynamic_cast<io::protocol_transport*>(&t);
+  if (ours == nullptr) throw std::invalid_argument("start_tls() needs a stream transport that this library has made");
+  if (ours->get_protocol().get() != &p)
+    throw std::invalid_argument("start_tls() goes on with the transport's own protocol: see set_protocol()");
+  io::secure_options secure_as;
+  secure_as.server_side = options.server_side;
+  secure_as.server_hostname = std::string(options.server_hostname);
+  secure_as.port = t.peername().port();
+  secure_as.set_timeouts(options.ssl_handshake_timeout, options.ssl_shutdown_timeout);
+  return secure(*impl_->loop, ours->shared_from_this(), io::ref<detail::tls_provider>::share(context.provider()),
+                std::move(secure_as));
+}
+
 }  // namespace asyncio

@@ -106,5 +106,98 @@ TEST(TlsProtocols, are_not_made_when_the_handshake_fails) {  // S210
   });
 }
 
+/// Begins TLS when it is asked for, and then sends everything back.
+struct upgrading_server : protocol {
+  explicit upgrading_server(const ssl_context& c) : context(c) {}
+  void connection_made(transport& t) override {
+    ++made;
+    through = &t;
+  }
+  void data_received(std::span<const std::byte> data) override {
+    if (secure) return through->write(data);
+    received.append(reinterpret_cast<const char*>(data.data()), data.size());
+    if (received != "STARTTLS") return;
+    through->write("GO");
+    secure = true;
+    create_task(upgrade());
+  }
+  void connection_lost(std::exception_ptr error) override {
+    lost = true;
+    loss = std::move(error);
+  }
+  coroutine<> upgrade() {
+    try {
+      co_await get_running_loop().start_tls(*through, *this, context, {.server_side = true});
+    } catch (const std::exception&) {
+      failed = true;
+    }
+  }
+  ssl_context context;
+  transport* through = nullptr;
+  std::string received;
+  int made = 0;
+  bool secure = false;
+  bool lost = false;
+  bool failed = false;
+  std::exception_ptr loss;
+};
+
+TEST(TlsProtocols, may_begin_tls_in_the_middle_of_a_connection) {  // S208
+  run_clean([]() -> coroutine<> {
+    const contexts c;
+    event_loop& loop = get_running_loop();
+    auto served = std::make_shared<upgrading_server>(c.server);
+    auto factory = [served] { return served; };
+    server s = co_await loop.create_server(factory, "127.0.0.1", 0);
+    auto [t, p] = co_await loop.create_connection([] { return std::make_shared<client>(); }, "127.0.0.1", s.port());
+    t->write("STARTTLS");
+    co_await until([&p = p] { return p->received == "GO"; });
+    auto same = co_await loop.start_tls(*t, *p, c.client, {.server_hostname = "localhost"});
+    EXPECT_EQ(same, t);
+    t->write("in secret");
+    co_await until([&p = p] { return p->received == "GOin secret"; });
+    EXPECT_EQ(served->made, 1);
+    t->close();
+    co_await until([&] { return p->lost && served->lost; });
+    EXPECT_EQ(p->loss, nullptr);
+    EXPECT_FALSE(served->failed);
+    co_await s.shutdown(1s);
+  });
+}
+
+TEST(TlsProtocols, a_failed_upgrade_ends_the_connection_of_both) {  // S210
+  run_clean([]() -> coroutine<> {
+    const contexts c;
+    const certificate_maker stranger;
+    event_loop& loop = get_running_loop();
+    auto served = std::make_shared<upgrading_server>(c.server);
+    auto factory = [served] { return served; };
+    server s = co_await loop.create_server(factory, "127.0.0.1", 0);
+    auto [t, p] = co_await loop.create_connection([] { return std::make_shared<client>(); }, "127.0.0.1", s.port());
+    client other;
+    std::exception_ptr wrong;
+    try {
+      (void)co_await loop.start_tls(*t, other, c.client);
+    } catch (...) {
+      wrong = std::current_exception();
+    }
+    EXPECT_TRUE(is_a<std::invalid_argument>(wrong));
+    t->write("STARTTLS");
+    co_await until([&p = p] { return p->received == "GO"; });
+    const ssl_context distrustful = client_context(stranger.trusted());
+    std::exception_ptr error;
+    try {
+      (void)co_await loop.start_tls(*t, *p, distrustful, {.server_hostname = "localhost"});
+    } catch (...) {
+      error = std::current_exception();
+    }
+    EXPECT_NE(error, nullptr);
+    co_await until([&] { return p->lost && served->lost && served->failed; });
+    EXPECT_NE(p->loss, nullptr);
+    s.close();
+    co_await s.wait_closed();
+  });
+}
+
 }  // namespace
 }  // namespace asyncio::tls_test

@@ -4,6 +4,7 @@
 #include "spec/sock_test.hpp"
 #include "support/sys_faults.hpp"
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -140,6 +141,50 @@ TEST(DatagramFaults, an_error_of_a_queued_datagram_reaches_its_own_sender) {
       EXPECT_EQ(errors, n == 2 ? "!.." : n == 3 ? ".!." : "..!");
       const datagram first = co_await a.recvfrom();
       EXPECT_EQ(first.data, n == 2 ? "3" : "2");
+    }
+  });
+}
+
+struct error_recorder : datagram_protocol {
+  void error_received(std::error_code error) override { errors.push_back(error.value()); }
+  void connection_lost(std::exception_ptr) override { lost = true; }
+  std::vector<int> errors;
+  bool lost = false;
+};
+
+// A protocol's: at once or queued, each error is told, and the others go.
+TEST(DatagramFaults, an_error_at_the_nth_send_of_a_transport_goes_to_error_received) {
+  testing::run([]() -> coroutine<> {
+    for (const bool queued : {false, true}) {
+      for (int n = 1; n <= 4; ++n) {
+        datagram_endpoint a = co_await open_local();
+        auto factory = [] { return std::make_shared<error_recorder>(); };
+        auto [t, p] =
+            co_await get_running_loop().create_datagram_endpoint(factory, {.remote_addr = {"127.0.0.1", a.port()}});
+        sys_faults faults;
+        static int calls, failing;
+        static bool first_waits;
+        calls = 0;
+        failing = queued ? n + 1 : n;
+        first_waits = queued;
+        faults.set<&table::send>(+[](int fd, const void* from, std::size_t size, int flags) noexcept -> ssize_t {
+          ++calls;
+          if (first_waits && calls == 1) return -EAGAIN;
+          if (calls == failing) return -ENOBUFS;
+          return test::sys::direct::send(fd, from, size, flags);
+        });
+        for (int i = 1; i <= 4; ++i) t->sendto(std::to_string(i));
+        t->close();
+        while (!p->lost) co_await sleep(0s);
+        EXPECT_EQ(p->errors, std::vector<int>{ENOBUFS});
+        std::string got, expected = "1234";
+        expected.erase(static_cast<std::size_t>(n) - 1, 1);
+        for (int i = 0; i < 3; ++i) {
+          const datagram d = co_await a.recvfrom();
+          got += d.data;
+        }
+        EXPECT_EQ(got, expected);
+      }
     }
   });
 }

@@ -268,6 +268,22 @@ TEST(Datagrams, close_ends_those_who_wait_for_one) {
   });
 }
 
+TEST(Datagrams, iterating_and_closing_may_be_cancelled_at_every_point) {
+  auto body = []() -> coroutine<> {
+    datagram_endpoint a = co_await open_local();
+    datagram_endpoint b = co_await open_to(a.port());
+    co_await b.send("x");
+    auto got = co_await a.next();
+    EXPECT_TRUE(got && got->data == "x");
+    a.close();
+    co_await a.wait_closed();
+    co_await async_with(std::move(b), [](datagram_endpoint& open) { open.abort(); });
+    co_await a.aclose();
+  };
+  EXPECT_GT(testing::inject_cancel(body), 3u);
+  EXPECT_GT(testing::inject_cancel(body, {.all_tasks = true}), 3u);
+}
+
 TEST(Datagrams, async_with_closes_it) {
   testing::run([]() -> coroutine<> {
     int port = 0;

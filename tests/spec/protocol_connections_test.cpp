@@ -208,6 +208,20 @@ TEST(CreateServer, over_a_unix_socket) {
   });
 }
 
+TEST(CreateServer, over_a_unix_socket_may_be_cancelled_at_every_point) {
+  const scratch_folder folder;
+  auto body = [path = folder / "socket"]() -> coroutine<> {
+    event_loop& loop = get_running_loop();
+    server s = co_await loop.create_unix_server(make_echo, path);
+    auto [t, p] = co_await loop.create_unix_connection(make_recorder, path);
+    t->write("x");
+    while (p->received.empty()) co_await sleep(0s);
+    t->close();
+    co_await s.shutdown(1s);
+  };
+  EXPECT_GT(testing::inject_cancel(body), 4u);
+}
+
 TEST(ConnectAcceptedSocket, takes_a_stream_socket_over_and_refuses_others) {
   testing::run([]() -> coroutine<> {
     event_loop& loop = get_running_loop();
@@ -226,6 +240,16 @@ TEST(ConnectAcceptedSocket, takes_a_stream_socket_over_and_refuses_others) {
     t->close();
     co_await settle();
   });
+}
+
+TEST(ConnectAcceptedSocket, may_be_cancelled_at_every_point) {
+  auto body = []() -> coroutine<> {
+    auto on = co_await on_pair();
+    put(on.peer(), "x");
+    while (on.p->received.empty()) co_await sleep(0s);
+    on.t->close();
+  };
+  EXPECT_GT(testing::inject_cancel(body), 1u);
 }
 
 // ---- datagrams

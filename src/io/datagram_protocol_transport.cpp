@@ -56,7 +56,7 @@ void datagram_protocol_transport::set_protocol(std::shared_ptr<base_protocol> p)
 }
 
 void datagram_protocol_transport::start() {
-  self_ = begin_self_ = shared_from_this();
+  self_ = begin_self_ = weak_from_this().lock();
   socket_->set_user(this);
   home_.get().add_close_hook(hook_);
   home_.get().post(&begin_);
@@ -74,7 +74,7 @@ void datagram_protocol_transport::begin(detail::op* self) noexcept {
 // The loop is being closed: nobody is called any more.
 void datagram_protocol_transport::loop_closes(detail::close_hook* self) noexcept {
   datagram_protocol_transport* me = static_cast<owned<detail::close_hook>*>(self)->owner;
-  const auto alive = me->shared_from_this();
+  const auto alive = me->weak_from_this().lock();
   me->lost_ = true;
   me->socket_->set_user(nullptr);
   me->socket_->abort();
@@ -86,7 +86,7 @@ void datagram_protocol_transport::loop_closes(detail::close_hook* self) noexcept
 
 void datagram_protocol_transport::schedule_pump() noexcept {
   if (pump_self_ != nullptr || lost_ || home_.closed()) return;
-  pump_self_ = shared_from_this();
+  pump_self_ = weak_from_this().lock();
   home_.get().post(&pump_);
 }
 
@@ -99,7 +99,7 @@ void datagram_protocol_transport::pump_turn(detail::op* self) noexcept {
 }
 
 void datagram_protocol_transport::pump() noexcept {
-  const auto alive = shared_from_this();
+  const auto alive = weak_from_this().lock();
   if (!begun_) return;
   for (int left = most_a_turn; !lost_ && !socket_->closing(); --left) {
     if (left == 0) return schedule_pump();
@@ -116,7 +116,7 @@ void datagram_protocol_transport::pump() noexcept {
 }
 
 void datagram_protocol_transport::received(std::string_view bytes, const socket_address& from) noexcept {
-  const auto alive = shared_from_this();
+  const auto alive = weak_from_this().lock();
   deliver(bytes, from);
   pump();
 }
@@ -128,7 +128,7 @@ void datagram_protocol_transport::deliver(std::string_view bytes, const socket_a
 }
 
 void datagram_protocol_transport::receive_failed(int error) noexcept {
-  const auto alive = shared_from_this();
+  const auto alive = weak_from_this().lock();
   tell_error(error);
   schedule_pump();
 }
@@ -163,7 +163,7 @@ void datagram_protocol_transport::note_output() noexcept {
 }
 
 void datagram_protocol_transport::output_drained() noexcept {
-  const auto alive = shared_from_this();
+  const auto alive = weak_from_this().lock();
   if (!std::exchange(writing_paused_, false)) return;
   call_reporting([this] { protocol_->resume_writing(); }, "datagram_protocol.resume_writing() failed");
 }
@@ -199,7 +199,7 @@ bool datagram_protocol_transport::is_closing() const {
 }
 
 void datagram_protocol_transport::lost(std::exception_ptr error) noexcept {
-  const auto alive = shared_from_this();
+  const auto alive = weak_from_this().lock();
   lost_ = true;
   if (!home_.closed()) home_.get().remove_close_hook(hook_);
   call_reporting([this, error] { protocol_->connection_lost(error); }, "datagram_protocol.connection_lost() failed");

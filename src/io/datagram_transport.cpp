@@ -262,7 +262,9 @@ void datagram_transport::send_done(detail::op* self) noexcept {
 
 void datagram_transport::finish_oldest(int error) noexcept {
   const std::unique_ptr<waiting> w(first_);
-  unlink(w.get());
+  first_ = w->next;
+  (first_ != nullptr ? first_->previous : last_) = nullptr;
+  size_ -= w->counted_size();
   if (error == 0) room_delay_ = {};
   if (w->sender != nullptr)
     w->sender->sent(error);

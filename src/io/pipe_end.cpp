@@ -72,7 +72,7 @@ class reader_watch final : private transport_observer {
 void watch_reader(loop::loop& l, const std::shared_ptr<protocol_transport>& t, pipe_end_kind kind) {
   if (kind == pipe_end_kind::device) return;
   auto watch = std::make_unique<reader_watch>(l, unique_fd(duplicate(t->fileno())), t);
-  if (watch->start()) watch.release();
+  if (watch->start()) static_cast<void>(watch.release());  // it deletes itself
 }
 
 }  // namespace asyncio::io

@@ -73,7 +73,7 @@ std::shared_ptr<protocol_transport> protocol_transport::make(loop::loop& l, ref<
 
 void protocol_transport::start(bool reads) {
   reads_ = reads;
-  self_ = begin_self_ = shared_from_this();
+  self_ = begin_self_ = weak_from_this().lock();
   channel_->set_user(this);
   home_.get().add_close_hook(hook_);
   home_.get().post(&begin_);
@@ -96,7 +96,7 @@ void protocol_transport::begin(detail::op* self) noexcept {
 // The loop is being closed: nobody is called any more.
 void protocol_transport::loop_closes(detail::close_hook* self) noexcept {
   protocol_transport* me = static_cast<owned<detail::close_hook>*>(self)->owner;
-  const auto alive = me->shared_from_this();
+  const auto alive = me->weak_from_this().lock();
   me->lost_ = true;
   me->channel_->set_user(nullptr);
   me->channel_->abort();
@@ -137,7 +137,7 @@ bool protocol_transport::is_reading() const {
 
 void protocol_transport::schedule_pump() noexcept {
   if (pump_self_ != nullptr || !reads_ || lost_ || home_.closed()) return;
-  pump_self_ = shared_from_this();
+  pump_self_ = weak_from_this().lock();
   home_.get().post(&pump_);
 }
 
@@ -148,7 +148,7 @@ void protocol_transport::pump_turn(detail::op* self) noexcept {
 }
 
 void protocol_transport::pump() noexcept {
-  const auto alive = shared_from_this();
+  const auto alive = weak_from_this().lock();
   if (!reads_) return;
   deliver_held();
   for (std::size_t left = most_a_turn; may_read();) {
@@ -240,7 +240,7 @@ void protocol_transport::deliver_held() noexcept {
 }
 
 void protocol_transport::received(std::string_view bytes) noexcept {
-  const auto alive = shared_from_this();
+  const auto alive = weak_from_this().lock();
   full_read_ = bytes.size() >= much;
   const std::size_t taken = held_.empty() ? deliver(bytes) : 0;
   if (taken < bytes.size() && !hold(bytes.substr(taken))) return;
@@ -248,7 +248,7 @@ void protocol_transport::received(std::string_view bytes) noexcept {
 }
 
 void protocol_transport::received_eof() noexcept {
-  const auto alive = shared_from_this();
+  const auto alive = weak_from_this().lock();
   if (paused_ || !held_.empty())
     eof_held_ = true;
   else
@@ -286,7 +286,7 @@ void protocol_transport::note_output() noexcept {
 }
 
 void protocol_transport::output_drained() noexcept {
-  const auto alive = shared_from_this();
+  const auto alive = weak_from_this().lock();
   if (auto* then = std::exchange(when_empty_, nullptr)) then(when_empty_context_);
   if (output_locked_ || !std::exchange(writing_paused_, false)) return;
   call_reporting([this] { protocol_->resume_writing(); }, "protocol.resume_writing() failed");
@@ -341,7 +341,7 @@ void protocol_transport::write_locked(std::string bytes, void (*then)(void*) noe
 }
 
 void protocol_transport::unlock_output() noexcept {
-  const auto alive = shared_from_this();
+  const auto alive = weak_from_this().lock();
   output_locked_ = false;
   when_empty_ = nullptr;
   if (lost_) return;
@@ -365,7 +365,7 @@ ref<secure_channel> protocol_transport::secure(detail::tls_provider& tls, const 
 
 void protocol_transport::close() {
   check_thread("transport.close()");
-  const auto alive = shared_from_this();
+  const auto alive = weak_from_this().lock();
   if (output_locked_)
     close_wanted_ = true;
   else
@@ -403,7 +403,7 @@ void protocol_transport::fatal(const char* message, std::exception_ptr error) no
 }
 
 void protocol_transport::lost(std::exception_ptr error) noexcept {
-  const auto alive = shared_from_this();
+  const auto alive = weak_from_this().lock();
   lost_ = true;
   if (error_ != nullptr) error = std::exchange(error_, nullptr);
   if (!home_.closed()) home_.get().remove_close_hook(hook_);

@@ -626,7 +626,8 @@ TEST(UnixDatagrams, a_stale_file_is_replaced_a_living_one_never_and_ones_own_is_
 
 TEST(UnixDatagrams, abstract_names_and_long_datagrams) {
   testing::run([]() -> coroutine<> {
-    const std::string name = std::string(1, '\0') + "datagrams-test-" + std::to_string(getpid());
+    std::string name = "@datagrams-test-" + std::to_string(getpid());
+    name.front() = '\0';
     datagram_endpoint a =
         co_await open_datagram_endpoint({.local_addr = {name}, .family = address_family::unix_, .limit = 200'000});
     datagram_endpoint b = co_await open_datagram_endpoint({.remote_addr = {name}, .family = address_family::unix_});

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Datagram endpoints when system calls fail, are interrupted or would block.
 #include "io/fake_names.hpp"
-#include "spec/sock_test.hpp"
+#include "spec/datagrams_test.hpp"
 #include "support/sys_faults.hpp"
 
 #include <memory>
@@ -13,9 +13,6 @@ namespace {
 
 using test::sys_faults;
 using test::sys::table;
-
-coroutine<datagram_endpoint> open_local() { return open_datagram_endpoint({.local_addr = {"127.0.0.1", 0}}); }
-coroutine<datagram_endpoint> open_to(int port) { return open_datagram_endpoint({.remote_addr = {"127.0.0.1", port}}); }
 
 TEST(DatagramFaults, interrupted_calls_are_repeated) {
   testing::run([]() -> coroutine<> {

@@ -125,8 +125,8 @@ coroutine<std::shared_ptr<transport>> connect_end(event_loop& loop, protocol_fac
   channel_ref channel = io::stream_transport::make_pipe(
       l, io::unique_fd(fd), reads ? io::stream_kind::pipe_to_read : io::stream_kind::pipe_to_write);
   const auto made = make_transport(loop, factory, std::move(channel));
+  if (!reads) io::watch_reader(l, made, kind);  // fails while nothing has begun
   made->start(reads);
-  if (!reads) io::watch_reader(l, made, kind);
   co_return co_await wait_for_begin<transport>(made);
 }
 

@@ -3,6 +3,10 @@
 #include "spec/protocols_test.hpp"
 #include "support/scratch_folder.hpp"
 
+#if defined(ASYNCIO_TEST_SEAMS)
+#include "support/sys_faults.hpp"
+#endif
+
 #include <algorithm>
 
 #include <netinet/tcp.h>
@@ -501,6 +505,26 @@ TEST(Pipes, other_files_are_refused_and_stay_their_owners) {
     co_await until([&writer = writer] { return writer->lost; });
   });
 }
+
+#if defined(ASYNCIO_TEST_SEAMS)
+
+// F3
+TEST(Pipes, one_that_cannot_be_watched_is_an_error_and_leaves_nothing_open) {
+  testing::run([]() -> coroutine<> {
+    pipe_ends ends;
+    const std::size_t before = test::open_descriptors();
+    const int fd = ends.give_write();
+    {
+      test::sys_faults faults;
+      faults.fail<&test::sys::table::duplicate>(EMFILE);
+      const int error = co_await error_of(get_running_loop().connect_write_pipe(make_recorder, fd));
+      EXPECT_EQ(error, EMFILE);
+    }
+    EXPECT_EQ(test::open_descriptors(), before - 1) << "the end that was given away is closed";
+  });
+}
+
+#endif
 
 TEST(Pipes, may_be_cancelled_at_every_point) {
   auto body = []() -> coroutine<> {

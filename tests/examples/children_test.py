@@ -141,6 +141,7 @@ class Supervisor(unittest.TestCase):
                 script = "trap '' TERM; echo ready; while :; do sleep 0.02; done"
                 process = self.start("--grace", "0.1", "--", "sh", "-c", script)
                 self.wait_until_it_says("ready\n")
+                self.wait_until_it_says(r"pid \d+")
                 pid = int(re.search(r"pid (\d+)", self.said())[1])
                 process.send_signal(number)
                 self.assertEqual(process.wait(programs.PATIENCE), status)

@@ -20,7 +20,7 @@ TEST(Protocols, are_told_in_order_that_it_is_made_what_comes_its_end_and_the_los
     on.sockets->close_b();
     co_await until([&] { return on.p->lost; });
     EXPECT_EQ(on.p->seen, (lines{"made", "data hello", "data again", "eof", "lost nothing"}));
-    co_await settle();
+    co_await quiet();
     EXPECT_EQ(on.p->seen.size(), 5u) << "and nothing afterwards";
     EXPECT_EQ(on.t->get_protocol(), nullptr);
   });
@@ -36,7 +36,7 @@ TEST(Protocols, that_pause_reading_when_they_are_made_get_nothing_until_they_res
     auto on = co_await on_pair(p);
     put(on.peer(), "early");
     on.sockets->close_b();
-    co_await settle();
+    co_await quiet();
     EXPECT_EQ(p->seen, lines{"made"});
     EXPECT_FALSE(on.t->is_reading());
     on.t->pause_reading();
@@ -52,17 +52,17 @@ TEST(Protocols, that_pause_reading_when_they_are_made_get_nothing_until_they_res
 TEST(Protocols, that_pause_while_bytes_are_on_their_way_get_them_later) {
   testing::run([]() -> coroutine<> {
     auto on = co_await on_pair();
-    co_await settle();
+    co_await quiet();
     put(on.peer(), "one");
     on.t->pause_reading();
-    co_await settle();
+    co_await quiet();
     EXPECT_EQ(on.p->received, "");
     on.t->resume_reading();
     co_await until([&] { return on.p->received == "one"; });
-    co_await settle();
+    co_await quiet();
     on.sockets->close_b();
     on.t->pause_reading();
-    co_await settle();
+    co_await quiet();
     EXPECT_EQ(on.p->seen.back(), "data one");
     on.t->resume_reading();
     EXPECT_EQ(on.p->seen.back(), "data one") << "nothing comes from inside a call";
@@ -79,13 +79,13 @@ TEST(Protocols, what_is_written_goes_out_in_order_and_nothing_is_nothing) {
     on.t->write("");
     on.t->writelines(lines{"two ", "three"});
     EXPECT_EQ(on.t->get_write_buffer_size(), 13u);
-    co_await settle();
+    co_await quiet();
     EXPECT_EQ(taken_from(on.peer()), "one two three");
     EXPECT_EQ(on.t->get_write_buffer_size(), 0u);
     std::string changed = "as it was";
     on.t->write(changed);
     changed.assign("changed now");
-    co_await settle();
+    co_await quiet();
     EXPECT_EQ(taken_from(on.peer()), "as it was");  // S161: a copy
   });
 }
@@ -99,7 +99,7 @@ TEST(Protocols, write_eof_ends_one_direction_after_what_is_buffered) {
     on.t->write_eof();
     on.t->write_eof();
     EXPECT_EQ(thrown_by([&] { on.t->write("more"); }), "runtime_error(cannot call write() after write_eof())");
-    co_await settle();
+    co_await quiet();
     EXPECT_EQ(taken_from(on.peer()), "last");
     char byte = 0;
     EXPECT_EQ(::recv(on.peer(), &byte, 1, MSG_DONTWAIT), 0);
@@ -210,10 +210,10 @@ TEST(Protocols, the_answer_of_eof_received_keeps_the_other_direction_open) {
     auto on = co_await on_pair(p);
     ::shutdown(on.peer(), SHUT_WR);
     co_await until([&] { return p->seen.back() == "eof"; });
-    co_await settle();
+    co_await quiet();
     EXPECT_FALSE(on.t->is_closing());
     on.t->write("still here");
-    co_await settle();
+    co_await quiet();
     EXPECT_EQ(taken_from(on.peer()), "still here");
     on.t->close();
     co_await until([&] { return p->lost; });
@@ -363,7 +363,7 @@ TEST(BufferedProtocols, that_pause_in_the_middle_get_the_rest_later) {
     auto on = co_await on_pair(p);
     put(on.peer(), "12345678");
     co_await until([&] { return p->updates == 1; });
-    co_await settle();
+    co_await quiet();
     EXPECT_EQ(p->received, "1234");
     on.t->resume_reading();
     co_await until([&] { return p->received == "12345678"; });

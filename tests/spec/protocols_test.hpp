@@ -100,6 +100,9 @@ struct buffered_recorder : buffered_protocol {
   std::function<void(buffered_recorder&, const std::string&)> during;
 };
 
+/// Until nothing happens any more: virtual time passes only then.
+inline coroutine<> quiet() { co_await sleep(1ms); }
+
 /// Lets the loop turn until `reached` holds, for real sockets: at most some thousand turns.
 template <class Condition>
 coroutine<> until(Condition reached) {

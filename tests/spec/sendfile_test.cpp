@@ -96,7 +96,7 @@ TEST(SockSendfile, refuses_what_makes_no_sense) {
     const int owned = co_await error_of(loop.sock_sendfile(on.t->fileno(), file.fd()));
     EXPECT_EQ(owned, EBUSY);
     on.t->close();
-    co_await settle();
+    co_await quiet();
   });
 }
 
@@ -153,10 +153,10 @@ TEST(Sendfile, follows_what_was_written_before_it_and_goes_before_what_is_writte
     EXPECT_EQ(on.p->seen.back(), "resume");
     EXPECT_EQ(on.t->get_write_buffer_limits().second, 64u * 1024);
     on.t->write("after");
-    co_await settle();
+    co_await quiet();
     EXPECT_EQ(taken_from(on.peer()), "after");
     on.t->close();
-    co_await settle();
+    co_await quiet();
     const std::string closing = co_await ending(loop.sendfile(*on.t, file.fd()));
     EXPECT_EQ(closing, "runtime_error(the transport is closing)");
   });
@@ -171,7 +171,7 @@ TEST(Sendfile, close_waits_for_its_end_and_abort_ends_it) {
     for (const bool abort : {false, true}) {
       auto on = co_await on_pair();
       task<std::uint64_t> sending = create_task(loop.sendfile(*on.t, file.fd()));
-      co_await settle();
+      co_await quiet();
       EXPECT_FALSE(sending.done());
       abort ? on.t->abort() : on.t->close();
       EXPECT_TRUE(on.t->is_closing());
@@ -197,7 +197,7 @@ TEST(Sendfile, a_peer_that_goes_in_the_middle_is_an_error) {
     const sample file(text);
     auto on = co_await on_pair();
     task<std::uint64_t> sending = create_task(get_running_loop().sendfile(*on.t, file.fd()));
-    co_await settle();
+    co_await quiet();
     on.sockets->close_b();
     const std::string end = co_await ending(sending);
     EXPECT_TRUE(contains(end, "cannot send a file") || contains(end, "connection lost")) << end;

@@ -94,8 +94,10 @@ class epoll_kernel final : public kernel {
   void unregister(int fd, record& r) noexcept;
 
   bool attempt(io_op& request, record& r) noexcept;
+  bool attempt_seldom(io_op& request, record& r) noexcept;
   bool attempt_recv(io_op& request, record& r) noexcept;
   bool attempt_send(io_op& request, record& r) noexcept;
+  ssize_t send_message(const io_op& request, int flags) noexcept;
   bool attempt_write(io_op& request, record& r) noexcept;
   bool attempt_accept(io_op& request, record& r) noexcept;
   bool attempt_connect(io_op& request, record& r) noexcept;
@@ -111,8 +113,9 @@ class epoll_kernel final : public kernel {
   int epfd_;
   int wake_fd_;
   unsigned made_at_ = fork_count();
-  std::vector<record> records_;  // by descriptor
-  op_queue cancelled_;           // finished by cancel(), for the next wait()
+  std::vector<record> records_;   // by descriptor
+  std::size_t record_count_ = 0;  // kept, since to ask the vector is a division
+  op_queue cancelled_;            // finished by cancel(), for the next wait()
   std::array<epoll_event, events_a_call> events_;
   int event_count_ = 0;
   int next_event_ = 0;
@@ -152,6 +155,7 @@ int epoll_kernel::make_records(int fd) noexcept {
   if (const int flags = sys::get_status_flags(fd); flags < 0) return flags;
   try {
     records_.resize(std::max(static_cast<std::size_t>(fd) + 1, records_.size() * 2));
+    record_count_ = records_.size();
   } catch (const std::bad_alloc&) {
     return -ENOMEM;
   }
@@ -162,7 +166,7 @@ bool epoll_kernel::start(io_op& request) noexcept {
   if (request.fd < 0) return at_once(request, -EBADF);
   if (request.borrowed) return try_borrowed(request);
   const auto index = static_cast<std::size_t>(request.fd);
-  if (index >= records_.size()) [[unlikely]] {
+  if (index >= record_count_) [[unlikely]] {
     if (const int error = make_records(request.fd); error < 0) return at_once(request, error);
   }
   record& r = records_[index];
@@ -170,7 +174,7 @@ bool epoll_kernel::start(io_op& request) noexcept {
 }
 
 bool epoll_kernel::start_owned(io_op& request, record& r) noexcept {
-  if (!take_over(request.fd, r)) return at_once(request, -EBUSY);
+  if (r.as != use::owned && !take_over(request.fd, r)) return at_once(request, -EBUSY);
   const bool reading = is_read(request.kind);
   io_op*& queue = reading ? r.reads : r.writes;
   const bool may_succeed = (reading ? r.can_read : r.can_write) || request.kind == io_kind::connect ||
@@ -188,7 +192,7 @@ bool epoll_kernel::start_owned(io_op& request, record& r) noexcept {
 
 bool epoll_kernel::try_borrowed(io_op& request) noexcept {
   const auto index = static_cast<std::size_t>(request.fd);
-  if (index < records_.size() && records_[index].as == use::owned) return at_once(request, -EBUSY);
+  if (index < record_count_ && records_[index].as == use::owned) return at_once(request, -EBUSY);
   record nothing_known;
   if (!attempt(request, nothing_known)) request.result = request.kind == io_kind::connect ? -EINPROGRESS : -EAGAIN;
   return true;
@@ -271,7 +275,7 @@ void epoll_kernel::cancel_queue(io_op*& queue) noexcept {
 int epoll_kernel::own(int fd) noexcept {
   if (fd < 0) return -EBADF;
   const auto index = static_cast<std::size_t>(fd);
-  if (index >= records_.size()) [[unlikely]] {
+  if (index >= record_count_) [[unlikely]] {
     if (const int error = make_records(fd); error < 0) return error;
   }
   return take_over(fd, records_[index]) ? 0 : -EBUSY;
@@ -287,7 +291,7 @@ bool epoll_kernel::take_over(int fd, record& r) noexcept {
 }
 
 void epoll_kernel::forget(int fd) noexcept {
-  if (fd < 0 || static_cast<std::size_t>(fd) >= records_.size()) return;
+  if (fd < 0 || static_cast<std::size_t>(fd) >= record_count_) return;
   record& r = records_[static_cast<std::size_t>(fd)];
   const bool had_ops = !r.idle();
   cancel_queue(r.reads);
@@ -311,13 +315,20 @@ void epoll_kernel::finish(io_op& request, op_queue& finished) noexcept {
 
 // True: finished, with a result. False: it has to wait for an edge.
 bool epoll_kernel::attempt(io_op& request, record& r) noexcept {
+  if (request.kind == io_kind::recv) return attempt_recv(request, r);
+  if (request.kind == io_kind::send) return attempt_send(request, r);
+  return attempt_seldom(request, r);
+}
+
+// Out of line: a recv or a send does not make room on the stack for what the others need.
+[[gnu::noinline]] bool epoll_kernel::attempt_seldom(io_op& request, record& r) noexcept {
   switch (request.kind) {
-    case io_kind::recv:
     case io_kind::read: return attempt_recv(request, r);
-    case io_kind::send: return attempt_send(request, r);
     case io_kind::write: return attempt_write(request, r);
     case io_kind::accept: return attempt_accept(request, r);
     case io_kind::connect: return attempt_connect(request, r);
+    case io_kind::recv:
+    case io_kind::send:
     case io_kind::readable:
     case io_kind::writable: break;
   }
@@ -368,21 +379,25 @@ void epoll_kernel::note_use(const io_op& request) noexcept {
 
 bool epoll_kernel::attempt_send(io_op& request, record& r) noexcept {
   const int flags = request.flags | MSG_DONTWAIT | MSG_NOSIGNAL;
-  msghdr message{};
-  message.msg_name = request.address;
-  message.msg_namelen = request.address != nullptr ? request.address_size : 0;
-  message.msg_iov = const_cast<iovec*>(request.iov);
-  message.msg_iovlen = static_cast<std::size_t>(request.iov_count);
+  const bool plain = request.iov_count == 1 && request.address == nullptr;
   const ssize_t n = uninterrupted([&] {
-    return request.iov_count == 1 && request.address == nullptr
-               ? sys::send(request.fd, request.iov->iov_base, request.iov->iov_len, flags)
-               : sys::sendmsg(request.fd, &message, flags);
+    return plain ? sys::send(request.fd, request.iov->iov_base, request.iov->iov_len, flags)
+                 : send_message(request, flags);
   });
   if (n == -EAGAIN) {
     r.can_write = false;
     return false;
   }
   return at_once(request, n);
+}
+
+[[gnu::noinline]] ssize_t epoll_kernel::send_message(const io_op& request, int flags) noexcept {
+  msghdr message{};
+  message.msg_name = request.address;
+  message.msg_namelen = request.address != nullptr ? request.address_size : 0;
+  message.msg_iov = const_cast<iovec*>(request.iov);
+  message.msg_iovlen = static_cast<std::size_t>(request.iov_count);
+  return sys::sendmsg(request.fd, &message, flags);
 }
 
 bool epoll_kernel::attempt_write(io_op& request, record& r) noexcept {
@@ -458,7 +473,7 @@ bool epoll_kernel::handle(const epoll_event& event, op_queue& finished) noexcept
   if (event.data.u64 == wake_key) return true;
   const auto fd = static_cast<std::size_t>(event.data.u64 & UINT32_MAX);
   const auto generation = static_cast<std::uint32_t>(event.data.u64 >> 32);
-  if (fd >= records_.size()) return true;
+  if (fd >= record_count_) return true;
   record& r = records_[fd];
   if (r.generation != generation || !r.registered) return true;
   if (r.as == use::watched) {

@@ -18,7 +18,7 @@ inline void wipe(void* memory, std::size_t size) noexcept {
 inline void wipe(std::string& text) noexcept {
   text.resize(text.capacity());
   wipe(text.data(), text.size());
-  text = std::string();
+  std::string().swap(text);  // an assignment would keep it
 }
 
 }  // namespace asyncio::base

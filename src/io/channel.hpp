@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace asyncio::io {
 
@@ -55,6 +56,11 @@ class channel : public counted {
   virtual void write(std::string&& text) = 0;
   /// Sends now what the kernel takes.
   virtual void flush() noexcept = 0;
+  /// write() and flush(), which a channel may do in one.
+  virtual void send(std::string&& text) {
+    write(std::move(text));
+    flush();
+  }
   virtual std::size_t buffered() const noexcept = 0;
   /// Above the high-water mark, and not yet down to the low one.
   virtual bool congested() const noexcept = 0;

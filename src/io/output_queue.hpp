@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
+#include "io/spare_text.hpp"
 #include "kernel/sys.hpp"
 
 #include <asyncio/detail/pool.hpp>
@@ -29,9 +30,9 @@ class output_queue {
   void append(std::string_view bytes) {
     if (bytes.empty()) return;
     if (can_grow(bytes.size()))
-      last_->text.append(bytes);
+      grow(last_->text, bytes);
     else
-      push(new_chunk(std::string(bytes)));
+      push(new_chunk(spare_text::copy(bytes)));
     size_ += bytes.size();
   }
 
@@ -41,6 +42,18 @@ class output_queue {
     const std::size_t added = text.size();
     push(new_chunk(std::move(text)));
     size_ += added;
+  }
+
+  /// All of `text` but its first `skipped` bytes, without a copy; to an empty queue. Errors: std::bad_alloc, as above.
+  void append_rest(std::string&& text, std::size_t skipped) {
+    size_ = text.size() - skipped;
+    try {
+      push(new_chunk(std::move(text)));
+    } catch (...) {
+      size_ = 0;
+      throw;
+    }
+    taken_ = skipped;
   }
 
   std::size_t chunk_count() const noexcept { return chunks_; }
@@ -76,6 +89,7 @@ class output_queue {
  private:
   static constexpr std::size_t full_chunk = 64 * 1024;
   static constexpr std::size_t worth_moving = 16 * 1024;
+  static constexpr std::size_t least_grown = 1024;
 
   struct chunk {
     chunk* next = nullptr;
@@ -88,7 +102,14 @@ class output_queue {
     return last_->text.size() + more <= std::max(full_chunk, last_->text.capacity());
   }
 
-  static chunk* new_chunk(std::string text) {
+  // The second small write is seldom the last: there is room for some more from then on.
+  static void grow(std::string& text, std::string_view more) {
+    const std::size_t needed = text.size() + more.size();
+    if (needed > text.capacity()) text.reserve(std::max({needed, 2 * text.capacity(), least_grown}));
+    text.append(more);
+  }
+
+  static chunk* new_chunk(std::string&& text) {
     auto* c = ::new (detail::pool_allocate(sizeof(chunk))) chunk;
     c->text = std::move(text);
     return c;
@@ -108,6 +129,7 @@ class output_queue {
     first_ = c->next;
     if (first_ == nullptr) last_ = nullptr;
     --chunks_;
+    spare_text::give(c->text);
     c->~chunk();
     detail::pool_free(c, sizeof(chunk));
   }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "io/transport.hpp"
 
+#include "io/spare_text.hpp"
+
 #include <cstring>
 #include <stdexcept>
 
@@ -56,6 +58,7 @@ void stream_transport::close_descriptor() noexcept {
   if (fd_ < 0) return;
   if (!home_.closed()) home_.get().forget(fd_);
   sys::close(std::exchange(fd_, -1));
+  spare_text::drop();
 }
 
 socket_address stream_transport::peer() const noexcept {
@@ -147,7 +150,24 @@ void stream_transport::write(std::string&& text) {
   schedule_output();
 }
 
-// A large write that nothing stands before goes out of the caller's memory; what the kernel does not take is buffered.
+// What nothing stands before goes out of the caller's memory; what the kernel does not take is buffered.
+void stream_transport::send(std::string&& text) {
+  if (!check_writable() || text.empty()) return flush();
+  const std::size_t sent = home_.get().calls_at_once() ? send_directly(text) : 0;
+  if (ending_ || sent == text.size()) return spare_text::give(text);
+  try {
+    if (sent > 0)
+      out_.append_rest(std::move(text), sent);
+    else
+      out_.append(std::move(text));
+  } catch (...) {
+    if (sent > 0) fail(ENOMEM);  // as in write()
+    throw;
+  }
+  note_output();
+  flush();
+}
+
 std::size_t stream_transport::send_directly(std::string_view bytes) noexcept {
   if (!out_.empty() || send_.in_flight) return 0;
   std::size_t sent = 0;

@@ -43,6 +43,7 @@ class stream_transport final : public channel {
   void write(std::string_view bytes) override;
   void write(std::string&& text) override;
   void flush() noexcept override;
+  void send(std::string&& text) override;
   std::size_t buffered() const noexcept override { return out_.size(); }
   bool congested() const noexcept override { return marks_.congested(); }
   void set_limits(std::size_t high, std::size_t low) override;

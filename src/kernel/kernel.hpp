@@ -118,10 +118,15 @@ class kernel {
   virtual int poll_fd() noexcept = 0;
   virtual const char* name() const noexcept = 0;
   std::size_t in_flight() const noexcept { return in_flight_; }
+  /// start() makes the system call. Else requests are handed in together, and what is `try_only` costs a call of its own.
+  bool calls_at_once() const noexcept { return calls_at_once_; }
 
  protected:
-  kernel() = default;
+  explicit kernel(bool calls_at_once = true) noexcept : calls_at_once_(calls_at_once) {}
   std::size_t in_flight_ = 0;
+
+ private:
+  const bool calls_at_once_;
 };
 
 /// The epoll backend. It watches `wake_fd` (an eventfd; -1: none): whoever writes there ends its wait(); nobody needs to

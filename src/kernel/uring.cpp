@@ -175,7 +175,8 @@ class uring_kernel final : public kernel {
 };
 
 uring_kernel::uring_kernel(int wake_fd, ring_sizes sizes)
-    : ring_(sizes.requests, sizes.completions),
+    : kernel(false),
+      ring_(sizes.requests, sizes.completions),
       inner_(make_epoll_kernel(-1)),
       inner_fd_(inner_->poll_fd()),
       wake_fd_(wake_fd) {

@@ -57,6 +57,8 @@ class loop final : public detail::loop_core {
   /// Starts a request. True: finished at once, see its result; done is not called. Counted while in flight.
   bool start(kernel::io_op& request) noexcept { return kernel_->start(request); }
   void cancel(kernel::io_op& request) noexcept { kernel_->cancel(request); }
+  /// See kernel.
+  bool calls_at_once() const noexcept { return kernel_->calls_at_once(); }
   void own(int fd) noexcept { kernel_->own(fd); }
   void forget(int fd) noexcept { kernel_->forget(fd); }
 

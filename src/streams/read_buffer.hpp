@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 #include "base/wipe.hpp"
+#include "io/spare_text.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -28,7 +29,7 @@ class read_buffer {
   /// Errors: std::bad_alloc; nothing is added then.
   void append(std::string_view more) {
     if (bytes_.empty()) {
-      bytes_ = std::string(more);
+      bytes_ = io::spare_text::copy(more);
       return;
     }
     if (begin_ > 0 && bytes_.size() + more.size() > bytes_.capacity()) {
@@ -58,7 +59,7 @@ class read_buffer {
   }
   void clear() noexcept {
     if (secret_ && !bytes_.empty()) base::wipe(bytes_);
-    bytes_ = std::string();
+    std::string().swap(bytes_);  // an assignment would keep the memory
     begin_ = 0;
   }
 

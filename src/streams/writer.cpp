@@ -35,8 +35,15 @@ coroutine<> drain_output(core_ref core) {
 }
 
 coroutine<> write_and_drain(core_ref core, std::string data) {
-  core->channel()->write(std::move(data));
-  co_await drain_output(std::move(core));
+  io::channel& channel = *core->channel();
+  channel.send(std::move(data));
+  if (core->error() != nullptr) std::rethrow_exception(core->error());
+  if (channel.closing() && !core->lost()) co_await streams::turn_wait();
+  if (core->lost()) throw_lost(*core);
+  if (channel.congested()) {
+    co_await core->wait_for_drain();
+    if (core->lost_error() != nullptr) std::rethrow_exception(core->lost_error());
+  }
 }
 
 coroutine<> wait_for_close(core_ref core) {

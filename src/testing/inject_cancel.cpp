@@ -5,7 +5,7 @@
 
 #include "base/log.hpp"
 #include "coro/coro.hpp"
-#include "loop/arranger.hpp"
+#include "testing/injector.hpp"
 #include "testing/watching_clock.hpp"
 
 #include <asyncio/detail/shared_text.hpp>
@@ -17,22 +17,18 @@ namespace asyncio::testing {
 namespace {
 
 using asyncio::detail::coro_core;
-using asyncio::detail::op;
 using asyncio::detail::op_queue;
 using asyncio::detail::shared_text;
 
-/// One run of a body that is cancelled at the n-th point. The points within a turn are counted, and the cancellation is
-/// put among the turn's ops, by its being the loop's arranger; those between turns are counted by run().
-class cancelled_run final : public watching_clock, public loop::arranger {
+/// One run of a body that is cancelled at the n-th point. The points within a turn are the injector's; those between turns
+/// are counted by run().
+class cancelled_run final : public watching_clock, public injector {
  public:
   cancelled_run(std::size_t point, inject_options options)
       : watching_clock(run_options().deadlock_grace),
-        left_(point),
+        point_(point),
         options_(options),
-        message_(std::string("injected")) {
-    injection_.owner = this;
-    injection_.done = [](op* self) noexcept { static_cast<injection*>(self)->owner->inject(); };
-  }
+        message_(std::string("injected")) {}
 
   /// False: the body ended before that point. Throws what it threw.
   bool run(detail::body_ref body) {
@@ -40,7 +36,7 @@ class cancelled_run final : public watching_clock, public loop::arranger {
     loop_ = loop.get();
     main_ = loop->create_task(body());
     loop->run_once();
-    started_ = true;
+    arm(point_);
     while (!main_.done() && !cancelled_) {
       if (is_point())
         inject();
@@ -61,27 +57,10 @@ class cancelled_run final : public watching_clock, public loop::arranger {
     return cancelled_;
   }
 
-  // The point in front of a turn's first op is the one between two turns.
-  void arrange(op_queue& batch) noexcept override {
-    if (!started_ || cancelled_ || left_ == 0 || batch.empty()) return;
-    op_queue all;
-    all.append(batch);
-    batch.push(all.pop());
-    while (op* node = all.pop()) {
-      if (is_point()) batch.push(&injection_);
-      batch.push(node);
-    }
-  }
+  void arrange(op_queue& batch) noexcept override { put_among(batch, false); }
 
  private:
-  struct injection : op {
-    cancelled_run* owner = nullptr;
-  };
-
-  // True of one only.
-  bool is_point() noexcept { return left_ > 0 && --left_ == 0; }
-
-  void inject() noexcept {
+  void inject() noexcept override {
     if (cancelled_ || main_.done()) return;
     cancelled_ = true;
     cancel();
@@ -97,13 +76,11 @@ class cancelled_run final : public watching_clock, public loop::arranger {
       (void)asyncio::detail::cancel_task(at, message_);
   }
 
-  std::size_t left_;  // points until then
+  const std::size_t point_;
   const inject_options options_;
   const shared_text message_;
-  injection injection_;
   event_loop* loop_ = nullptr;
   any_task main_;
-  bool started_ = false;
   bool cancelled_ = false;
 };
 

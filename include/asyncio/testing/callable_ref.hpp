@@ -19,6 +19,7 @@ template <class R>
 class callable_ref {
  public:
   template <class F>
+    requires(!std::same_as<std::remove_cv_t<F>, callable_ref>)
   explicit callable_ref(F& function) noexcept
       : function_(const_cast<void*>(reinterpret_cast<const void*>(__builtin_addressof(function)))),
         call_([](void* f) -> R { return call(*reinterpret_cast<F*>(f)); }) {}

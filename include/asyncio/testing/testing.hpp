@@ -2,6 +2,7 @@
 #pragma once
 #include <asyncio/event_loop.hpp>
 #include <asyncio/run.hpp>
+#include <asyncio/testing/check_stream.hpp>
 #include <asyncio/testing/deadlock.hpp>
 #include <asyncio/testing/inject_cancel.hpp>
 #include <asyncio/testing/order.hpp>
@@ -16,7 +17,7 @@
 #include <vector>
 
 /// Help for tests of programs that use the library: time that costs nothing, other orders, cancellation at every point,
-/// connections in memory, deadlocks and leaks found.
+/// connections in memory, laws for streams, deadlocks and leaks found.
 namespace asyncio::testing {
 
 /// A clock that stands still until the test moves it: run(main, {.clock = clock}).

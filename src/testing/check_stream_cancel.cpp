@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: BSL-1.0
+// Laws of cancellation: what was cancelled did not happen, at whatever point it was.
+//
+// Each body is run again and again on a fresh pair; in the n-th run its victim is cancelled at the n-th point after the
+// pair was made, until a run ends before that. A point is the moment between any two things that the loop runs.
+#include "testing/stream_laws.hpp"
+
+#include <asyncio/errors.hpp>
+#include <asyncio/testing/testing.hpp>
+
+namespace asyncio::testing::laws {
+
+namespace {
+
+/// Every point at the beginning, where it is dense; later ones are alike.
+std::size_t next_point(std::size_t point) { return point + 1 + point / 32; }
+
+// ---- a read
+
+/// One read, by one of seven means. False: that was the end.
+coroutine<bool> read_somehow(stream_reader& reader, unsigned how, std::string& got) {
+  std::string bytes;
+  try {
+    switch (how % 7) {
+      case 0: bytes = co_await reader.read(3); break;
+      case 1: bytes = co_await reader.readline(); break;
+      case 2: {
+        std::string space(20, ' ');
+        const std::size_t n = co_await reader.read_into(space);
+        bytes = space.substr(0, n);
+        break;
+      }
+      case 3: bytes = co_await reader.readexactly(11); break;
+      case 4: bytes = co_await reader.readuntil("\n"); break;
+      case 5:
+        if (auto line = co_await reader.next()) bytes = std::move(*line);
+        break;
+      default: bytes = co_await reader.read(5000);
+    }
+  } catch (const incomplete_read_error& e) {
+    got += e.partial();
+    co_return false;
+  }
+  got += bytes;
+  co_return !bytes.empty();
+}
+
+/// Reads to the end, and does a read anew that was cancelled.
+coroutine<> read_stubbornly(bench& b, stream_reader& reader, std::string& got) {
+  for (unsigned how = 0;; ++how) {
+    bool more = true;
+    std::exception_ptr error;
+    try {
+      more = co_await read_somehow(reader, how, got);
+    } catch (const cancelled_error&) {
+      error = std::current_exception();
+    }
+    if (error != nullptr && !b.clock().take_cancellation()) std::rethrow_exception(error);
+    if (!more) co_return;
+  }
+}
+
+coroutine<> send_lines(stream_writer& writer, std::string text) {
+  for (std::size_t at = 0, size = 1; at < text.size(); at += size, size = size * 5 % 89 + 1) {
+    writer.write(std::string_view(text).substr(at, size));
+    co_await turns(static_cast<int>(size % 3));
+  }
+  writer.close();
+}
+
+coroutine<> result_of(task<> t) { co_await t; }
+
+coroutine<> cancelled_read(bench& b) {
+  std::string text;
+  for (std::size_t i = 0; i < 14; ++i) text += pattern(i * 13 % 47, i) + "\n";
+  for (int way = 0; way < b.ways(); ++way) {
+    bool cancelled = true;
+    for (std::size_t point = 1; cancelled; point = next_point(point)) {
+      ends e = co_await b.make(way);
+      std::string got;
+      task<> reading = create_task(read_stubbornly(b, e.to.reader, got), {.name = "the one that is cancelled"});
+      co_await turns(1);  // one that has not begun would not run at all
+      b.clock().cancel_at(point, reading);
+      co_await together(send_lines(e.from.writer, text), result_of(reading));
+      cancelled = b.clock().has_cancelled();
+      b.clock().disarm();
+      require_same(got, text);
+      co_await close_both(e);
+    }
+  }
+}
+
+// ---- a write
+
+constexpr std::size_t piece = 128 * 1024, pieces = 8;
+
+/// Writes and closes; what was cancelled while it drained is not written again.
+coroutine<> write_stubbornly(bench& b, stream_writer& writer) {
+  for (std::size_t i = 0; i <= pieces; ++i) {
+    std::exception_ptr error;
+    try {
+      if (i == pieces) {
+        co_await writer.aclose();
+      } else if (i % 2 == 0) {
+        co_await writer.write_all(pattern(piece, i * piece));
+      } else {
+        writer.write(pattern(piece, i * piece));
+        co_await writer.drain();
+      }
+    } catch (const cancelled_error&) {
+      error = std::current_exception();
+    }
+    if (error != nullptr && !b.clock().take_cancellation()) std::rethrow_exception(error);
+  }
+  co_await writer.wait_closed();
+}
+
+coroutine<> cancelled_write(bench& b) {
+  const std::string all = pattern(pieces * piece);
+  for (int way = 0; way < b.ways(); ++way) {
+    bool cancelled = true;
+    for (std::size_t point = 1; cancelled; point = next_point(point)) {
+      ends e = co_await b.make(way);
+      std::string got;
+      e.from.writer.set_write_buffer_limits(0, 0);
+      task<> writing = create_task(write_stubbornly(b, e.from.writer), {.name = "the one that is cancelled"});
+      co_await turns(1);  // one that has not begun would not run at all
+      b.clock().cancel_at(point, writing);
+      co_await together(answer_close(e.to, got), result_of(writing));
+      cancelled = b.clock().has_cancelled();
+      b.clock().disarm();
+      require_same(got, all);
+    }
+  }
+}
+
+// ---- everything
+
+coroutine<> talk(connection& c, bool first) {
+  for (int i = 0; i < 5; ++i) {
+    if (first) co_await c.writer.write_all("how are you?\n");
+    const std::string line = co_await c.reader.readline();
+    require_same(line, first ? "fine\n" : "how are you?\n");
+    if (!first) co_await c.writer.write_all("fine\n");
+  }
+  co_await c.writer.aclose();
+}
+
+coroutine<> say_and_hear(ends& e) {
+  std::string got;
+  co_await together(send(e.from.writer, pattern(50'000), 9000), receive(e.to.reader, 50'000, 7000, got));
+  require_same(got, pattern(50'000));
+}
+
+/// It owns both ends: cancelled, it drops them.
+coroutine<> converse(ends e, bool one_way) {
+  co_await say_and_hear(e);
+  if (!one_way) co_await together(talk(e.from, true), talk(e.to, false));
+  e.from.writer.close();
+  e.to.writer.close();
+  co_await e.from.writer.wait_closed();
+}
+
+coroutine<> outlive(task<> t) {
+  try {
+    co_await t;
+  } catch (const cancelled_error&) {
+    if (current_task().cancelling() > 0) throw;
+  }
+}
+
+coroutine<> cancelled_conversation(bench& b) {
+  const std::vector<int> before = ledger::now().descriptors;
+  bool cancelled = true;
+  for (std::size_t point = 1; cancelled; point = next_point(point)) {
+    ends e = co_await b.make();
+    task<> conversation =
+        create_task(converse(std::move(e), b.options().one_way), {.name = "the one that is cancelled"});
+    co_await turns(1);
+    b.clock().cancel_at(point, conversation);
+    co_await outlive(conversation);
+    cancelled = b.clock().has_cancelled();
+    b.clock().disarm();
+    conversation = task<>();
+    co_await b.wait_until_closed(before);
+  }
+}
+
+}  // namespace
+
+std::vector<law> laws_of_cancellation() {
+  return {
+      {"a read that is cancelled loses no byte and doubles none", cancelled_read},
+      {"a write that is cancelled while it waits loses no byte and doubles none", cancelled_write},
+      {"a conversation that is cancelled anywhere leaves nothing open", cancelled_conversation},
+  };
+}
+
+}  // namespace asyncio::testing::laws

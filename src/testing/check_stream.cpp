@@ -200,23 +200,40 @@ coroutine<ending> read_to_end(stream_reader& reader) {
 
 // ---- what laws do
 
-coroutine<> together(std::vector<coroutine<>> all) {
-  std::vector<task<>> running;
-  running.reserve(all.size());
-  for (coroutine<>& one : all) running.push_back(create_task(std::move(one)));
+namespace {
+
+/// Looks at all of them, so that none is reported as never retrieved.
+std::exception_ptr first_error(const std::vector<task<>>& tasks) {
+  std::exception_ptr first;
+  for (const task<>& one : tasks) {
+    const std::exception_ptr error = one.done() && !one.cancelled() ? one.exception() : nullptr;
+    if (first == nullptr) first = error;
+  }
+  return first;
+}
+
+}  // namespace
+
+coroutine<> finish(std::vector<task<>> running) {
   std::exception_ptr error;
   try {
     co_await wait(running, {.return_when = return_when::first_exception});
   } catch (...) {
     error = std::current_exception();
   }
-  for (const task<>& one : running)
-    if (one.done() && !one.cancelled() && one.exception() != nullptr && error == nullptr) error = one.exception();
+  if (error == nullptr) error = first_error(running);
   for (const task<>& one : running) one.cancel();
   co_await wait(running);
-  for (const task<>& one : running)
-    if (!one.cancelled() && one.exception() != nullptr && error == nullptr) error = one.exception();
+  const std::exception_ptr later = first_error(running);
+  if (error == nullptr) error = later;
   if (error != nullptr) std::rethrow_exception(error);
+}
+
+coroutine<> together(std::vector<coroutine<>> all) {
+  std::vector<task<>> running;
+  running.reserve(all.size());
+  for (coroutine<>& one : all) running.push_back(create_task(std::move(one)));
+  co_await finish(std::move(running));
 }
 
 coroutine<> turns(int n) {
@@ -241,7 +258,8 @@ coroutine<> send(stream_writer& writer, std::string_view bytes, std::size_t piec
   }
 }
 
-coroutine<> receive(stream_reader& reader, std::size_t size, std::size_t piece, std::string& got) {
+coroutine<> receive(stream_reader& reader, std::string_view wanted, std::size_t piece, std::string& got) {
+  const std::size_t size = wanted.size();
   std::string space(std::min(piece, size), ' ');
   for (unsigned i = 0; got.size() < size; ++i) {
     const std::size_t most = std::min(piece, size - got.size());
@@ -257,7 +275,9 @@ coroutine<> receive(stream_reader& reader, std::size_t size, std::size_t piece, 
     if (bytes.empty())
       throw violation("the end came after " + std::to_string(got.size()) + " of " + std::to_string(size) + " bytes");
     if (bytes.size() > most) throw violation("a read gave more than it was asked for");
+    const std::size_t before = got.size();
     got += bytes;
+    if (wanted.substr(before, bytes.size()) != bytes) require_prefix(got, wanted);
   }
 }
 

@@ -20,7 +20,7 @@ std::size_t size_for(std::size_t written, std::size_t read) { return std::min({m
 coroutine<> carry(bench& b, ends& e, std::size_t written, std::size_t read, std::size_t from) {
   const std::string bytes = pattern(size_for(written, read), from);
   std::string got;
-  co_await together(send(e.from.writer, bytes, written), receive(e.to.reader, bytes.size(), read, got));
+  co_await together(send(e.from.writer, bytes, written), receive(e.to.reader, bytes, read, got));
   require_same(got, bytes);
   b.progress();
 }

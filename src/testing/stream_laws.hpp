@@ -118,6 +118,8 @@ coroutine<ending> ending_of(coroutine<> awaited);
 /// Everything that comes up to the end, or to an error.
 coroutine<ending> read_to_end(stream_reader& reader);
 
+/// Awaits all of them. The first error cancels the others, and comes out when they have ended.
+coroutine<> finish(std::vector<task<>> running);
 /// Runs them at once. The first error cancels the others, and comes out when they have ended.
 coroutine<> together(std::vector<coroutine<>> all);
 template <class... C>
@@ -131,8 +133,8 @@ coroutine<> together(C... all) {
 coroutine<> turns(int n);
 /// Writes all of it, in pieces, by every means that there is for it.
 coroutine<> send(stream_writer& writer, std::string_view bytes, std::size_t piece);
-/// Reads so many bytes, in pieces, by every means that there is for it.
-coroutine<> receive(stream_reader& reader, std::size_t size, std::size_t piece, std::string& got);
+/// Reads that, in pieces, by every means that there is for it.   Errors: violation for another byte.
+coroutine<> receive(stream_reader& reader, std::string_view wanted, std::size_t piece, std::string& got);
 /// Closes both sides and waits for both. What becomes of bytes that are still under way is nobody's business.
 coroutine<> close_both(ends& e);
 /// The peer of one that closes: reads up to the end, and closes too.

@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -52,6 +53,12 @@ enum class fault {
   loses_writes_while_it_is_full,
   leaves_open_what_ends_in_the_midst,
 };
+
+/// Descriptors that broken channels have left open; who looks closes them.
+inline std::vector<int>& left_open() {
+  static std::vector<int> all;
+  return all;
+}
 
 class broken_channel final : public asyncio::io::channel, private asyncio::io::channel_user {
  public:
@@ -130,8 +137,9 @@ class broken_channel final : public asyncio::io::channel, private asyncio::io::c
       asyncio::get_running_loop().call_soon([self = asyncio::io::ref<channel>::share(lower_.get())] { self->close(); });
       return;
     }
-    if (is(fault::leaves_open_what_ends_in_the_midst) && asked_ && received_ > 1000) retain();
-    if (is(fault::leaves_open_what_has_unread_input) && !lower_->closing() && !asked_ && has_input()) retain();
+    if (is(fault::leaves_open_what_ends_in_the_midst) && asked_ && received_ > 1000) leaves_open_ = true;
+    if (is(fault::leaves_open_what_has_unread_input) && !lower_->closing() && !asked_ && has_input())
+      leaves_open_ = true;
     lower_->close();
   }
   void abort() noexcept override {
@@ -148,7 +156,12 @@ class broken_channel final : public asyncio::io::channel, private asyncio::io::c
   }
 
  private:
-  ~broken_channel() override { ::close(number_); }
+  ~broken_channel() override {
+    if (leaves_open_)
+      left_open().push_back(number_);
+    else
+      ::close(number_);
+  }
 
   bool is(fault f) const noexcept { return fault_ == f; }
   bool has_input() noexcept {
@@ -188,6 +201,7 @@ class broken_channel final : public asyncio::io::channel, private asyncio::io::c
   bool asked_ = false;
   bool lossy_ = false;
   bool swapped_ = false;
+  bool leaves_open_ = false;
   bool eof_wanted_ = false;
   bool closed_ = false;
 };

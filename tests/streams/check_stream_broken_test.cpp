@@ -26,6 +26,8 @@ verdict judge(Make make, check_stream_options options) {
     v.law = e.law();
     v.seen = e.seen();
   }
+  for (const int fd : left_open()) ::close(fd);
+  left_open().clear();
   return v;
 }
 
@@ -129,16 +131,14 @@ TEST(BrokenStreams, cancellation) {
 }
 
 TEST(BrokenStreams, descriptors_that_are_left_over) {
-  std::vector<int> kept;
-  const auto leaks = [&kept]() -> pair {
-    kept.push_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const auto leaks = []() -> pair {
+    left_open().push_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     return broken_pair(fault::none);
   };
   const verdict v = judge(leaks, {.abort_is_told = true});
   EXPECT_EQ(v.law, nothing_left);
   EXPECT_NE(v.seen.find("/dev/null"), std::string::npos) << v.seen;
   EXPECT_NE(v.seen.find(by_itself), std::string::npos) << v.seen;  // the law during which it happened
-  for (const int fd : kept) ::close(fd);
 }
 
 // A relay in between, written with the library: what users test.

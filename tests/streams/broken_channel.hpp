@@ -95,7 +95,7 @@ class broken_channel final : public asyncio::io::channel, private asyncio::io::c
   void write(std::string_view bytes) override {
     if (eof_wanted_ && is(fault::takes_writes_after_eof)) return;
     if (lower_->closing()) return;
-    if (is(fault::loses_writes_while_it_is_full) && lower_->congested() && bytes.size() == 128 * 1024) return;
+    if (is(fault::loses_writes_while_it_is_full) && lower_->congested() && bytes.size() == 40'000) return;
     std::string out(bytes);
     if (is(fault::sends_something_for_nothing) && out.empty() && written_ == 0) out = " ";
     if (is(fault::translates_line_ends)) std::erase(out, '\r');

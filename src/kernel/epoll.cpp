@@ -15,7 +15,8 @@
 // Owned ones (recv … write) are registered once, edge-triggered, for everything, when an op first has to
 // wait; `can_read` and `can_write` remember what is known since the last edge. An op is tried at once when nothing is
 // known against it, and again after an edge. A read that came back short has emptied the socket: the next one waits for
-// an edge without asking for EAGAIN. But the end of a stream comes with one last edge, possibly before its data was
+// an edge without asking for EAGAIN. A call that said EAGAIN although nothing was known against it may have spent an edge:
+// then the set is asked again (EPOLL_CTL_MOD), and what is ready makes another one. But the end of a stream comes with one last edge, possibly before its data was
 // read: once a hang-up was seen, reads are always tried.
 //
 // Watched ones (readable, writable) belong to somebody else, who may close them, and open others under the same number,
@@ -92,6 +93,7 @@ class epoll_kernel final : public kernel {
   int arm_watched(int fd, record& r) noexcept;
   bool watches_what_is_open(int fd, const record& r) noexcept;
   void unregister(int fd, record& r) noexcept;
+  void look_again(int fd, const record& r) noexcept { control(EPOLL_CTL_MOD, fd, r, owned_events); }
 
   bool attempt(io_op& request, record& r) noexcept;
   bool attempt_seldom(io_op& request, record& r) noexcept;
@@ -106,7 +108,7 @@ class epoll_kernel final : public kernel {
 
   void collect(std::optional<std::chrono::nanoseconds> most) noexcept;
   bool handle(const epoll_event& event, op_queue& finished) noexcept;
-  bool handle_owned(record& r, op_queue& finished) noexcept;
+  bool handle_owned(std::uint32_t events, record& r, op_queue& finished) noexcept;
   void handle_watched(int fd, record& r, std::uint32_t events, op_queue& finished) noexcept;
   void wake_guest() noexcept;
 
@@ -179,7 +181,10 @@ bool epoll_kernel::start_owned(io_op& request, record& r) noexcept {
   io_op*& queue = reading ? r.reads : r.writes;
   const bool may_succeed = (reading ? r.can_read : r.can_write) || request.kind == io_kind::connect ||
                            (request.try_only && !r.registered);  // no edge would ever tell
-  if (queue == nullptr && may_succeed && attempt(request, r)) return true;
+  if (queue == nullptr && may_succeed) {
+    if (attempt(request, r)) return true;
+    if (r.registered && request.kind != io_kind::connect) look_again(request.fd, r);
+  }
   if (request.try_only) return at_once(request, -EAGAIN);
   if (!r.registered) {
     const int error = control(EPOLL_CTL_ADD, request.fd, r, owned_events);
@@ -483,13 +488,16 @@ bool epoll_kernel::handle(const epoll_event& event, op_queue& finished) noexcept
   if ((event.events & hang_up_events) != 0) r.hung_up = true;
   if ((event.events & (EPOLLIN | hang_up_events)) != 0) r.can_read = true;
   if ((event.events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) r.can_write = true;
-  return handle_owned(r, finished);
+  return handle_owned(event.events, r, finished);
 }
 
-bool epoll_kernel::handle_owned(record& r, op_queue& finished) noexcept {
+bool epoll_kernel::handle_owned(std::uint32_t events, record& r, op_queue& finished) noexcept {
   while (r.writes != nullptr && r.can_write) {
     io_op& request = *r.writes;
-    if (!attempt(request, r)) break;
+    if (!attempt(request, r)) {
+      if ((events & EPOLLOUT) != 0 && request.kind != io_kind::connect) look_again(request.fd, r);
+      break;
+    }
     unlink(r.writes, request);
     finish(request, finished);
   }
@@ -497,7 +505,10 @@ bool epoll_kernel::handle_owned(record& r, op_queue& finished) noexcept {
     io_op& request = *r.reads;
     const bool shares = (request.kind == io_kind::recv || request.kind == io_kind::read) && request.buffer == nullptr;
     if (shares && shared_read_size - shared_used_ < smallest_shared_read) return false;
-    if (!attempt(request, r)) break;
+    if (!attempt(request, r)) {
+      if ((events & EPOLLIN) != 0) look_again(request.fd, r);
+      break;
+    }
     unlink(r.reads, request);
     finish(request, finished);
   }

@@ -14,7 +14,6 @@ import programs
 EVERYWHERE = {
     "accept4": [("EINTR", "1+2"), ("EAGAIN", "2+3"), ("ECONNABORTED", "1+2"), ("EPERM", "2+4"),
                 ("EMFILE", "2..3"), ("ENFILE", "3..3"), ("ENOMEM", "2..2"), ("ENOBUFS", "4..4")],
-    "close": [("EINTR", "12+3")],
     "setsockopt": [("EINVAL", "4+2")],
 }
 EPOLL = {

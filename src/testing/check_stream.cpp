@@ -1,4 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
+// How a law is checked: on a loop of its own, on the machine's clock, by a body that makes as many pairs as it likes.
+//
+// - The body ends: what is left of the loop and of descriptors is counted, and that is a law too.
+// - It throws a violation, or a stream's error that it did not expect: law_error.
+// - `make` throws: that is no stream's fault, and comes out as it is.
+// - Nothing goes on (the alarm that every new pair winds up rings): who waits for what is written down, the body is
+//   cancelled, and the picture becomes the law_error.
+// A body that fails leaves its pairs and tasks to the end of the run; no task of it refers to what dies before it does:
+// together() waits for all of them.
 #include "testing/stream_laws.hpp"
 
 #include "base/clock.hpp"

@@ -15,7 +15,7 @@ constexpr std::size_t mib = 1024 * 1024;
 constexpr std::array<std::size_t, 5> pieces{1, 100, 5000, 65'537, mib};
 
 /// As many bytes as are worth it: neither end goes on for ever with tiny pieces.
-std::size_t size_for(std::size_t written, std::size_t read) { return std::min({mib, written * 300, read * 20'000}); }
+std::size_t size_for(std::size_t written, std::size_t read) { return std::min({mib, written * 300, read * 5'000}); }
 
 coroutine<> carry(bench& b, ends& e, std::size_t written, std::size_t read, std::size_t from) {
   const std::string bytes = pattern(size_for(written, read), from);

@@ -32,7 +32,7 @@ verdict judge(Make make, check_stream_options options) {
 }
 
 // Nothing here takes a second, but on a machine that is busy.
-constexpr timedelta short_patience = 2s;
+constexpr timedelta short_patience = 3s;
 
 verdict judge(fault f, check_stream_options options = {.abort_is_told = true, .patience = short_patience}) {
   return judge([f] { return broken_pair(f); }, options);

@@ -37,8 +37,7 @@ std::unique_ptr<kernel::kernel> make_kernel(backend_kind kind, int wake_fd) {
   if (kind == backend_kind::io_uring) {
     try {
       return kernel::make_uring_kernel(wake_fd);
-    } catch (const std::system_error&) {
-    }
+    } catch (const std::system_error&) {}
   }
   return kernel::make_epoll_kernel(wake_fd);
 }

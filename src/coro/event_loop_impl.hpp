@@ -26,7 +26,7 @@ struct event_loop::impl {
   std::chrono::nanoseconds slow_limit = std::chrono::milliseconds(100);
   std::shared_ptr<thread_pool_executor> executor;  // the default one, once it was needed
   bool executor_ended = false;
-  std::exception_ptr escaping;  // thrown by run_forever() instead of returning
+  std::exception_ptr escaping;       // thrown by run_forever() instead of returning
   std::atomic<bool> closed = false;  // is_closed() may be asked in any thread
 };
 

@@ -29,8 +29,8 @@ using asyncio::threads::job;
 
 std::unique_ptr<asyncio::loop::loop> make_loop() {
   const int wake_fd = asyncio::kernel::make_wake_fd();
-  return std::make_unique<asyncio::loop::loop>(test::make_kernel(wake_fd),
-                                               asyncio::base::steady_clock_source(), wake_fd);
+  return std::make_unique<asyncio::loop::loop>(test::make_kernel(wake_fd), asyncio::base::steady_clock_source(),
+                                               wake_fd);
 }
 
 /// A door that jobs wait at, in a pool's thread.

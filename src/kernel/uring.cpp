@@ -523,7 +523,8 @@ bool uring_kernel::wait(std::optional<std::chrono::nanoseconds> most, op_queue& 
     while (lent_count_ > 0) ring_.give_buffer(lent_[--lent_count_]);
     fill();
     if (most) most = std::max(*most, no_wait);
-    const bool has_some = !cancelled_.empty() || inner_ready_ || ring_.has_completion();
+    const bool found_no_room = !pending_.empty() || !to_cancel_.empty();
+    const bool has_some = !cancelled_.empty() || inner_ready_ || ring_.has_completion() || found_no_room;
     if (!has_some && most != no_wait)
       ring_.enter(1, most);
     else if (ring_.has_waiting() || ring_.kernel_holds_some())

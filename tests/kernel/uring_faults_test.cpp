@@ -5,6 +5,7 @@
 #include "support/sys_faults.hpp"
 
 #include <atomic>
+#include <deque>
 #include <memory>
 #include <string>
 #include <system_error>
@@ -139,6 +140,22 @@ TEST_F(UringFaults, LosesNothingWhenEnteringFails) {
       turn(0s);
     }
   }
+}
+
+TEST_F(UringFaults, DoesNotSleepWhileARequestHasFoundNoRoom) {
+  std::deque<tcp_pair> pairs(4);
+  std::deque<recorded_op> idle;
+  turn(0s);
+  for (tcp_pair& pair : pairs) ASSERT_FALSE(kernel->start(idle.emplace_back(io_kind::recv, pair.a)));
+  send_op send(pairs[0].a, "x");
+  ASSERT_FALSE(kernel->start(send));
+  sys_faults faults;
+  faults.fail<&sys::table::io_uring_enter>(EBUSY);
+  const auto before = std::chrono::steady_clock::now();
+  while (send.in_flight) turn(20s);
+  EXPECT_LT(std::chrono::steady_clock::now() - before, 10s);
+  for (tcp_pair& pair : pairs) kernel->forget(pair.a);
+  while (kernel->in_flight() > 0) turn(1s);
 }
 
 // A request that could not be handed in names a descriptor that is closed meanwhile, and its number means another file.

@@ -4,6 +4,7 @@
 #include <asyncio/bytes.hpp>
 #include <asyncio/coroutine.hpp>
 #include <asyncio/detail/smart_pointers.hpp>
+#include <asyncio/detail/stream_wait.hpp>
 #include <asyncio/net.hpp>
 #include <asyncio/time.hpp>
 
@@ -30,6 +31,7 @@ class server_core;
 /// The reading end of a connection. Move-only; the connection is closed by its writer.
 /// Bytes that were received are never lost: a read that is cancelled leaves them, and a connection that breaks delivers
 /// what came before it raises. Input is taken from the socket when a read wants it, at most about twice the limit ahead.
+/// Each call's operation may be awaited, made a task, or kept as a coroutine of what it yields.
 /// Thread: the loop's, checked.   Overlap: one read at a time, else std::runtime_error.   Python: asyncio.StreamReader.
 class stream_reader {
  public:
@@ -41,14 +43,14 @@ class stream_reader {
 
   /// At least one byte and at most `n`, empty only at the end of the stream; n < 0: everything up to the end.
   /// Cancel: safe.   Errors: std::system_error (ECONNRESET …).
-  coroutine<std::string> read(std::ptrdiff_t n = -1);
+  read_operation read(std::ptrdiff_t n = -1);
   /// The same into `buffer`, without a copy where possible; 0 only at the end (or for an empty buffer).
-  coroutine<std::size_t> read_into(buffer_view buffer);
+  read_into_operation read_into(buffer_view buffer);
   /// A line with its "\n"; what is left at the end of the stream; then empty.
   /// Cancel: safe.   Errors: std::invalid_argument for a line longer than the limit, which is dropped.
   coroutine<std::string> readline();
   /// Exactly `n` bytes.   Cancel: safe.   Errors: incomplete_read_error with what had come.
-  coroutine<std::string> readexactly(std::size_t n);
+  readexactly_operation readexactly(std::size_t n);
   /// Up to and including the separator.   Cancel: safe.   Errors: incomplete_read_error at the end of the stream;
   /// limit_overrun_error, the bytes stay; std::invalid_argument for an empty separator.
   coroutine<std::string> readuntil(bytes_view separator = "\n");
@@ -116,11 +118,11 @@ class stream_writer {
   /// TLS 512 and 128 KiB.
   /// Cancel: safe, what is buffered goes out.   Overlap: any number of tasks.
   /// Errors: std::system_error (ECONNRESET …) once the connection is lost.
-  coroutine<> drain();
+  drain_operation drain();
   /// write() and drain().
-  coroutine<> write_all(bytes_view data);
+  write_operation write_all(bytes_view data);
   template <std::same_as<std::string> S>
-  coroutine<> write_all(S&& data) {
+  write_operation write_all(S&& data) {
     return write_string_all(std::forward<S>(data));
   }
   /// Ends the outgoing direction after what is buffered; reading goes on. Errors: std::runtime_error under TLS, which
@@ -173,7 +175,7 @@ class stream_writer {
   explicit stream_writer(owned o) noexcept : core_(o.core) {}
   streams::stream_core& core(const char* call) const;
   void write_string(std::string&& data);
-  coroutine<> write_string_all(std::string&& data);
+  write_operation write_string_all(std::string&& data);
   streams::stream_core* core_;
 };
 

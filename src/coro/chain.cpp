@@ -55,15 +55,9 @@ constexpr std::pair<std::string_view, std::string_view> stands_for[] = {
     {"end_default_executor", "event_loop::shutdown_default_executor"},
     {"connect", "open_connection"},
     {"serve", "start_server"},
-    {"read_some", "stream_reader::read"},
-    {"read_all", "stream_reader::read"},
-    {"read_exactly", "stream_reader::readexactly"},
-    {"read_into_buffer", "stream_reader::read_into"},
     {"read_until", "stream_reader::readuntil"},
     {"read_line", "stream_reader::readline"},
     {"next_line", "stream_reader::next"},
-    {"drain_output", "stream_writer::drain"},
-    {"write_and_drain", "stream_writer::write_all"},
     {"wait_for_close", "stream_writer::wait_closed"},
     {"close_after", "stream_writer::aclose"},
     {"run_forever", "server::serve_forever"},
@@ -72,6 +66,17 @@ constexpr std::pair<std::string_view, std::string_view> stands_for[] = {
     {"close_and_wait", "server::aclose"},
     {"shut_down", "server::shutdown"},
     {"fetch", "curl::download"},
+};
+
+/// Calls whose awaitables are no coroutines, by the names of these.
+constexpr std::pair<std::string_view, std::string_view> returned_by[] = {
+    {"asyncio::sleep_operation", "asyncio::sleep"},
+    {"asyncio::valued_sleep_operation", "asyncio::sleep"},
+    {"asyncio::read_operation", "asyncio::stream_reader::read"},
+    {"asyncio::readexactly_operation", "asyncio::stream_reader::readexactly"},
+    {"asyncio::read_into_operation", "asyncio::stream_reader::read_into"},
+    {"asyncio::drain_operation", "asyncio::stream_writer::drain"},
+    {"asyncio::write_operation", "asyncio::stream_writer::write_all"},
 };
 
 constexpr std::string_view library = "asyncio::";
@@ -117,7 +122,9 @@ std::string awaited_type(const std::source_location& wrapper) {
   if (from == std::string_view::npos) return {};
   name.remove_prefix(from + parameter.size());
   name = name.substr(0, name.find_first_of(";,<]"));
-  return name.ends_with("sleep_operation") ? "asyncio::sleep" : std::string(name);
+  for (const auto& [type, call] : returned_by)
+    if (name == type) return std::string(call);
+  return std::string(name);
 }
 
 /// On whose behalf `w` waits; null: a callback, or nobody at this moment.
@@ -145,7 +152,7 @@ std::string public_name(const std::source_location& function) {
   std::string_view name = plain;
   name.remove_prefix(library.size());
   const bool hidden = strip_internal_spaces(name);
-  if (name == "await_one") return awaited_type(function);
+  if (name == "await_one" || name == "run_operation") return awaited_type(function);
   const auto* found = std::ranges::find(stands_for, name, &std::pair<std::string_view, std::string_view>::first);
   if (found == std::end(stands_for)) return hidden ? std::string() : plain;
   return found->second.empty() ? std::string() : std::string(library) + std::string(found->second);

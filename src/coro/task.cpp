@@ -8,6 +8,7 @@
 #include <asyncio/context.hpp>
 #include <asyncio/detail/channel_core.hpp>
 #include <asyncio/detail/parking.hpp>
+#include <asyncio/detail/stream_wait.hpp>
 #include <asyncio/event_loop.hpp>
 #include <asyncio/gather.hpp>
 #include <asyncio/sleep.hpp>
@@ -331,7 +332,8 @@ void remember_request(detail::coro_core* task) noexcept {
 
 bool is_step(const detail::op* node) noexcept {
   return node->done == &detail::run_step || detail::parking::continues(*node) ||
-         detail::foreign_wait::continues(*node) || detail::channel_wait::continues(*node);
+         detail::foreign_wait::continues(*node) || detail::channel_wait::continues(*node) ||
+         detail::stream_wait::continues(*node);
 }
 
 void continue_now(detail::coro_core* task) noexcept {

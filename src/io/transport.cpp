@@ -170,23 +170,21 @@ void stream_transport::send(std::string&& text) {
 
 std::size_t stream_transport::send_directly(std::string_view bytes) noexcept {
   if (!out_.empty() || send_.in_flight) return 0;
+  loop::loop& loop = home_.get();
   std::size_t sent = 0;
-  while (sent < bytes.size()) {
-    iovec piece{const_cast<char*>(bytes.data()) + sent, bytes.size() - sent};
-    kernel::io_op direct;
-    direct.kind = send_.kind;
-    direct.fd = fd_;
-    direct.try_only = true;
-    direct.iov = &piece;
-    direct.iov_count = 1;
-    home_.get().start(direct);
-    if (direct.result == -EAGAIN) break;
-    if (direct.result < 0) {
-      send_failed_ = true;
-      fail(static_cast<int>(-direct.result));
-      break;
-    }
-    sent += static_cast<std::size_t>(direct.result);
+  send_.try_only = true;
+  send_.iov = &piece_;
+  send_.iov_count = 1;
+  do {
+    piece_ = {const_cast<char*>(bytes.data()) + sent, bytes.size() - sent};
+    loop.start(send_);
+    if (send_.result < 0) break;
+    sent += static_cast<std::size_t>(send_.result);
+  } while (sent < bytes.size());
+  send_.try_only = false;
+  if (send_.result < 0 && send_.result != -EAGAIN) {
+    send_failed_ = true;
+    fail(static_cast<int>(-send_.result));
   }
   return sent;
 }

@@ -98,6 +98,7 @@ class epoll_kernel final : public kernel {
   bool attempt(io_op& request, record& r) noexcept;
   bool attempt_seldom(io_op& request, record& r) noexcept;
   bool attempt_recv(io_op& request, record& r) noexcept;
+  ssize_t receive_seldom(io_op& request, std::byte* to, std::size_t size, int flags) noexcept;
   bool attempt_send(io_op& request, record& r) noexcept;
   ssize_t send_message(const io_op& request, int flags) noexcept;
   bool attempt_write(io_op& request, record& r) noexcept;
@@ -351,13 +352,9 @@ bool epoll_kernel::attempt_recv(io_op& request, record& r) noexcept {
   }
   size = sys::read_size(size);
   const int flags = request.flags | MSG_DONTWAIT;
-  const ssize_t n = uninterrupted([&] {
-    if (request.kind == io_kind::read) return sys::read(request.fd, to, size);
-    if (request.address == nullptr) return sys::recv(request.fd, to, size, flags);
-    request.address_size = sizeof(sockaddr_storage);
-    return sys::recvfrom(request.fd, to, size, flags, reinterpret_cast<sockaddr*>(request.address),
-                         &request.address_size);
-  });
+  const bool plain = request.kind == io_kind::recv && request.address == nullptr;
+  const ssize_t n = uninterrupted(
+      [&] { return plain ? sys::recv(request.fd, to, size, flags) : receive_seldom(request, to, size, flags); });
   if (n == -EAGAIN) {
     r.can_read = false;
     return false;
@@ -367,6 +364,14 @@ bool epoll_kernel::attempt_recv(io_op& request, record& r) noexcept {
   request.result = n;
   note_use(request);
   return true;
+}
+
+[[gnu::noinline]] ssize_t epoll_kernel::receive_seldom(io_op& request, std::byte* to, std::size_t size,
+                                                       int flags) noexcept {
+  if (request.kind == io_kind::read) return sys::read(request.fd, to, size);
+  request.address_size = sizeof(sockaddr_storage);
+  return sys::recvfrom(request.fd, to, size, flags, reinterpret_cast<sockaddr*>(request.address),
+                       &request.address_size);
 }
 
 // Where a read without a buffer goes: at least smallest_shared_read bytes when called by wait() with room left.

@@ -85,65 +85,6 @@ coroutine<found_separator> find_separator(core_ref core, const char* call, std::
 constexpr const char* not_found_text = "Separator is not found, and chunk exceed the limit";
 constexpr const char* too_far_text = "Separator is found, but chunk is longer than limit";
 
-coroutine<std::string> read_some(core_ref core, std::size_t n) {
-  if (n == 0) co_return std::string();
-  if (core->used_up_its_turn()) co_await turn_wait();
-  while (core->input().empty() && !core->eof()) {
-    if (core->fetch("read()", n)) continue;
-    core->has_waited();
-    co_await core->wait_for_data();
-  }
-  co_return core->input().take(n);
-}
-
-coroutine<std::string> read_all(core_ref core) {
-  co_await streams::receive_everything(core, "read()");
-  co_return core->input().take_all();
-}
-
-coroutine<std::string> read_exactly(core_ref core, std::size_t n) {
-  if (core->used_up_its_turn()) co_await turn_wait();
-  while (core->input().size() < n) {
-    if (core->eof()) throw incomplete_read_error(core->input().take_all(), n);
-    if (core->fetch("readexactly()", n - core->input().size())) continue;
-    core->has_waited();
-    co_await core->wait_for_data();
-  }
-  co_return core->input().take(n);
-}
-
-/// Names the memory that bytes may be put into while a read waits, and takes the name back.
-class target_guard {
- public:
-  target_guard(stream_core& core, buffer_view buffer) noexcept : core_(core) {
-    core.set_target(buffer.data(), buffer.size());
-  }
-  target_guard(const target_guard&) = delete;
-  target_guard& operator=(const target_guard&) = delete;
-  ~target_guard() { core_.clear_target(); }
-
- private:
-  stream_core& core_;
-};
-
-coroutine<std::size_t> read_into_buffer(core_ref core, buffer_view buffer) {
-  if (buffer.size() == 0) co_return std::size_t(0);
-  if (core->used_up_its_turn()) co_await turn_wait();
-  if (core->input().empty()) {
-    const std::int64_t n = core->read_directly(buffer.data(), buffer.size());
-    if (n > 0) co_return static_cast<std::size_t>(n);
-  }
-  while (core->input().empty() && !core->eof()) {
-    if (core->fetch("read_into()", buffer.size())) continue;
-    core->has_waited();
-    const target_guard target(*core, buffer);
-    co_await core->wait_for_data();
-    const std::size_t n = core->clear_target();
-    if (n > 0) co_return n;
-  }
-  co_return core->input().copy_to(buffer.data(), buffer.size());
-}
-
 coroutine<std::string> read_until(core_ref core, std::vector<std::string> separators) {
   if (core->used_up_its_turn()) co_await turn_wait();
   const found_separator at = co_await find_separator(core, "readuntil()", std::move(separators));
@@ -204,21 +145,23 @@ stream_core& stream_reader::core(const char* call) const {
   return *core_;
 }
 
-coroutine<std::string> stream_reader::read(std::ptrdiff_t n) {
-  core_ref core = core_ref::share(&this->core("stream_reader.read()"));
-  return n < 0 ? read_all(std::move(core)) : read_some(std::move(core), static_cast<std::size_t>(n));
+read_operation stream_reader::read(std::ptrdiff_t n) {
+  using call = read_operation::call;
+  stream_core* const c = core_ref::share(&core("stream_reader.read()")).detach();
+  return n < 0 ? read_operation(c, call::read_all, as_much_as_possible)
+               : read_operation(c, call::read, static_cast<std::size_t>(n));
 }
 
-coroutine<std::size_t> stream_reader::read_into(buffer_view buffer) {
-  return read_into_buffer(core_ref::share(&core("stream_reader.read_into()")), buffer);
+read_into_operation stream_reader::read_into(buffer_view buffer) {
+  return read_into_operation(core_ref::share(&core("stream_reader.read_into()")).detach(), buffer);
 }
 
 coroutine<std::string> stream_reader::readline() {
   return read_line(core_ref::share(&core("stream_reader.readline()")));
 }
 
-coroutine<std::string> stream_reader::readexactly(std::size_t n) {
-  return read_exactly(core_ref::share(&core("stream_reader.readexactly()")), n);
+readexactly_operation stream_reader::readexactly(std::size_t n) {
+  return readexactly_operation(core_ref::share(&core("stream_reader.readexactly()")).detach(), n);
 }
 
 coroutine<std::string> stream_reader::readuntil(bytes_view separator) {

@@ -67,7 +67,7 @@ void stream_core::keep(std::string_view bytes) {
 }
 
 line_wait stream_core::wait_for_data() noexcept {
-  if (box_ == nullptr) bond_.bind_here();
+  bind_here();
   return line_wait(data_line_);
 }
 
@@ -82,15 +82,15 @@ std::int64_t stream_core::read_directly(std::byte* to, std::size_t size) noexcep
   return channel_->read_into(to, size);
 }
 
-void stream_core::set_target(std::byte* to, std::size_t size) noexcept {
+void stream_core::set_target(std::byte* to, std::size_t size, std::size_t& got) noexcept {
   target_ = to;
   target_size_ = size;
-  target_used_ = 0;
+  target_got_ = &got;
 }
 
-std::size_t stream_core::clear_target() noexcept {
-  target_ = nullptr;
-  return target_used_;
+// It may be another read's by now, which came between this one's bytes and its turn.
+void stream_core::clear_target(std::size_t& got) noexcept {
+  if (target_got_ == &got) target_got_ = nullptr;
 }
 
 void stream_core::feed(std::string_view bytes) {
@@ -111,10 +111,10 @@ void stream_core::set_error(std::exception_ptr error) noexcept {
 // The target belongs to a read only as long as it waits: one that was woken, or cancelled, takes from the buffer.
 void stream_core::received(std::string_view bytes) noexcept {
   if (input_lost_) return;
-  if (target_ != nullptr && !data_line_.empty() && input_.empty()) {
+  if (target_got_ != nullptr && !data_line_.empty() && input_.empty()) {
     const std::size_t n = std::min(bytes.size(), target_size_);
     std::memcpy(target_, bytes.data(), n);
-    target_used_ = n;
+    *std::exchange(target_got_, nullptr) = n;
     bytes.remove_prefix(n);
   }
   try {
@@ -148,6 +148,11 @@ void stream_core::lost(std::exception_ptr error) noexcept {
   drain_line_.wake_all();
   loss_line_.wake_all();
   if (observer* o = std::exchange(observer_, nullptr)) o->connection_lost();
+}
+
+void stream_core::throw_lost() const {
+  if (lost_error_ != nullptr) std::rethrow_exception(lost_error_);
+  throw io::os_error(ECONNRESET, "connection lost");
 }
 
 socket_address stream_core::peer() const noexcept { return channel_ ? channel_->peer() : socket_address(); }

@@ -45,22 +45,28 @@ class stream_core final : public io::counted, private io::channel_user {
   read_buffer& input() noexcept { return input_; }
   std::size_t limit() const noexcept { return limit_; }
   bool eof() const noexcept { return eof_; }
-  std::exception_ptr error() const noexcept { return error_; }
+  const std::exception_ptr& error() const noexcept { return error_; }
   /// What a read does when the buffer does not satisfy it: throws the error that broke the connection, if one did; asks
   /// the channel for about `wanted` bytes. True: there is news (bytes, or the end). False: wait_for_data().
   /// Errors: std::runtime_error when another read waits.
   bool fetch(const char* call, std::size_t wanted);
   bool somebody_reads() const noexcept { return !data_line_.empty(); }
   line_wait wait_for_data() noexcept;
+  /// The same for a stream_wait, which calls bind_here() before.
+  wait_line& data_line() noexcept { return data_line_; }
+  /// A reader that is fed by hand belongs to the loop of who waits.
+  void bind_here() noexcept {
+    if (box_ == nullptr) bond_.bind_here();
+  }
   /// Reads that were satisfied at once, one after the other; true when it is time to let others run.
   bool used_up_its_turn() noexcept;
   void has_waited() noexcept { reads_at_once_ = 0; }
   /// Straight from the channel into `to`: -EAGAIN when there is nothing at this moment.
   std::int64_t read_directly(std::byte* to, std::size_t size) noexcept;
-  /// Where the next bytes shall go, while a read waits for them.
-  void set_target(std::byte* to, std::size_t size) noexcept;
-  /// How many bytes went there; no more will.
-  std::size_t clear_target() noexcept;
+  /// Where the next bytes shall go, while a read waits for them: how many went there is put into `got`, once.
+  void set_target(std::byte* to, std::size_t size, std::size_t& got) noexcept;
+  /// Nothing more goes into `got`.
+  void clear_target(std::size_t& got) noexcept;
   void feed(std::string_view bytes);
   void feed_eof() noexcept;
   void set_error(std::exception_ptr error) noexcept;
@@ -74,8 +80,10 @@ class stream_core final : public io::counted, private io::channel_user {
   /// connection is aborted then.
   io::ref<io::secure_channel> secure(detail::tls_provider& tls, const io::secure_options& options);
   /// What lost() was told, which wait_closed() throws.
-  std::exception_ptr lost_error() const noexcept { return lost_error_; }
-  line_wait wait_for_drain() noexcept { return line_wait(drain_line_); }
+  const std::exception_ptr& lost_error() const noexcept { return lost_error_; }
+  /// What a write on a lost connection comes to.
+  [[noreturn]] void throw_lost() const;
+  wait_line& drain_line() noexcept { return drain_line_; }
   line_wait wait_for_loss() noexcept { return line_wait(loss_line_); }
   socket_address peer() const noexcept;
 
@@ -95,7 +103,7 @@ class stream_core final : public io::counted, private io::channel_user {
   const std::size_t limit_;
   std::byte* target_ = nullptr;
   std::size_t target_size_ = 0;
-  std::size_t target_used_ = 0;
+  std::size_t* target_got_ = nullptr;  // null: no target
   unsigned reads_at_once_ = 0;
   bool eof_ = false;
   bool lost_ = false;

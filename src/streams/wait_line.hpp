@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 #include <asyncio/detail/coro_core.hpp>
+#include <asyncio/detail/stream_wait.hpp>
 
 #include <coroutine>
 
 namespace asyncio::streams {
-
-class line_wait;
 
 /// Tasks that wait for the same thing. They are woken all at once, in order, and then look for themselves.
 class wait_line {
@@ -17,12 +16,12 @@ class wait_line {
 
   bool empty() const noexcept { return first_ == nullptr; }
   void wake_all() noexcept;
+  void link(detail::line_place& w) noexcept;
+  /// Nothing happens to one that is in no line.
+  void unlink(detail::line_place& w) noexcept;
 
  private:
-  friend class line_wait;
-  void link(line_wait& w) noexcept;
-  void unlink(line_wait& w) noexcept;
-  line_wait* first_ = nullptr;  // of a circle
+  detail::line_place* first_ = nullptr;  // of a circle
 };
 
 /// Suspends the task until its line is woken. Lives in the awaiting frame.
@@ -31,33 +30,31 @@ class line_wait final : public detail::wait_base {
   explicit line_wait(wait_line& line) noexcept : line_(&line) { cancel = &line_wait::cancel_wait; }
   line_wait(line_wait&& other) noexcept : line_wait(*other.line_) {}  // moved only before it waits
   line_wait& operator=(const line_wait&) = delete;
-  ~line_wait() { line_->unlink(*this); }
+  ~line_wait() { line_->unlink(place_); }
 
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> frame) {
-    task_ = detail::awaiting_task(frame);
-    line_->link(*this);
-    detail::begin_wait(task_, this);
+    place_.task = detail::awaiting_task(frame);
+    place_.step = place_.task;
+    line_->link(place_);
+    detail::begin_wait(place_.task, this);
   }
   void await_resume() {
     if (cancelled_) [[unlikely]]
-      detail::throw_cancelled(task_);
+      detail::throw_cancelled(place_.task);
   }
 
  private:
-  friend class wait_line;
   static bool cancel_wait(wait_base* self) noexcept {
     auto* me = static_cast<line_wait*>(self);
-    me->line_->unlink(*me);
+    me->line_->unlink(me->place_);
     me->cancelled_ = true;
-    me->task_->wake();
+    me->place_.task->wake();
     return true;
   }
 
   wait_line* line_;
-  detail::coro_core* task_ = nullptr;
-  line_wait* prev_ = nullptr;
-  line_wait* next_ = nullptr;
+  detail::line_place place_;
   bool cancelled_ = false;
 };
 
@@ -79,32 +76,36 @@ class turn_wait final {
   detail::coro_core* task_ = nullptr;
 };
 
-inline void wait_line::link(line_wait& w) noexcept {
+inline void wait_line::link(detail::line_place& w) noexcept {
   if (first_ == nullptr) {
-    first_ = w.prev_ = w.next_ = &w;
+    first_ = w.prev = w.next = &w;
     return;
   }
-  w.next_ = first_;
-  w.prev_ = first_->prev_;
-  w.prev_->next_ = first_->prev_ = &w;
+  w.next = first_;
+  w.prev = first_->prev;
+  w.prev->next = first_->prev = &w;
 }
 
-inline void wait_line::unlink(line_wait& w) noexcept {
-  if (w.next_ == nullptr) return;
-  if (w.next_ == &w) {
+inline void wait_line::unlink(detail::line_place& w) noexcept {
+  if (w.next == nullptr) return;
+  if (w.next == &w) {
     first_ = nullptr;
   } else {
-    w.prev_->next_ = w.next_;
-    w.next_->prev_ = w.prev_;
-    if (first_ == &w) first_ = w.next_;
+    w.prev->next = w.next;
+    w.next->prev = w.prev;
+    if (first_ == &w) first_ = w.next;
   }
-  w.prev_ = w.next_ = nullptr;
+  w.next = nullptr;
 }
 
 inline void wait_line::wake_all() noexcept {
-  while (line_wait* w = first_) {
+  while (detail::line_place* w = first_) {
     unlink(*w);
-    if (w->task_->loop() != nullptr) w->task_->wake();  // else its loop is closed, and it will never run again
+    detail::coro_core* const task = w->task;
+    if (task->loop() == nullptr) continue;  // its loop is closed, and it will never run again
+    task->waiting = nullptr;
+    task->scheduled = true;
+    task->loop()->post(w->step);
   }
 }
 

@@ -17,35 +17,6 @@ namespace {
 using streams::core_ref;
 using streams::stream_core;
 
-[[noreturn]] void throw_lost(const stream_core& core) {
-  if (core.lost_error() != nullptr) std::rethrow_exception(core.lost_error());
-  throw io::os_error(ECONNRESET, "connection lost");
-}
-
-coroutine<> drain_output(core_ref core) {
-  if (core->error() != nullptr) std::rethrow_exception(core->error());
-  io::channel& channel = *core->channel();
-  channel.flush();
-  if (channel.closing() && !core->lost()) co_await streams::turn_wait();
-  if (core->lost()) throw_lost(*core);
-  if (channel.congested()) {
-    co_await core->wait_for_drain();
-    if (core->lost_error() != nullptr) std::rethrow_exception(core->lost_error());
-  }
-}
-
-coroutine<> write_and_drain(core_ref core, std::string data) {
-  io::channel& channel = *core->channel();
-  channel.send(std::move(data));
-  if (core->error() != nullptr) std::rethrow_exception(core->error());
-  if (channel.closing() && !core->lost()) co_await streams::turn_wait();
-  if (core->lost()) throw_lost(*core);
-  if (channel.congested()) {
-    co_await core->wait_for_drain();
-    if (core->lost_error() != nullptr) std::rethrow_exception(core->lost_error());
-  }
-}
-
 coroutine<> wait_for_close(core_ref core) {
   while (!core->lost()) co_await core->wait_for_loss();
   if (core->lost_error() != nullptr) std::rethrow_exception(core->lost_error());
@@ -65,8 +36,8 @@ coroutine<> upgrade(core_ref core, io::ref<detail::tls_provider> tls, io::secure
   options.set_timeouts(handshake_timeout, shutdown_timeout);
   tls->check(options);
   check_before_tls(*core, options.server_side, core->input().size());
-  co_await drain_output(core);
-  if (core->lost()) throw_lost(*core);
+  co_await drain_operation(core_ref(core).detach());
+  if (core->lost()) core->throw_lost();
   check_before_tls(*core, options.server_side, core->input().size());
   co_await streams::secure_connection(std::move(core), std::move(tls), std::move(options));
 }
@@ -106,12 +77,16 @@ void stream_writer::write_string(std::string&& data) {
   core("stream_writer.write()").channel()->write(std::move(data));
 }
 
-coroutine<> stream_writer::drain() { return drain_output(core_ref::share(&core("stream_writer.drain()"))); }
+drain_operation stream_writer::drain() {
+  return drain_operation(core_ref::share(&core("stream_writer.drain()")).detach());
+}
 
-coroutine<> stream_writer::write_all(bytes_view data) { return write_string_all(std::string(std::string_view(data))); }
+write_operation stream_writer::write_all(bytes_view data) {
+  return write_string_all(std::string(std::string_view(data)));
+}
 
-coroutine<> stream_writer::write_string_all(std::string&& data) {
-  return write_and_drain(core_ref::share(&core("stream_writer.write_all()")), std::move(data));
+write_operation stream_writer::write_string_all(std::string&& data) {
+  return write_operation(core_ref::share(&core("stream_writer.write_all()")).detach(), std::move(data));
 }
 
 void stream_writer::write_eof() {

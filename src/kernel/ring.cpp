@@ -11,9 +11,8 @@
 #include <sys/mman.h>
 
 // COOP_TASKRUN, and neither SINGLE_ISSUER nor DEFER_TASKRUN: a loop may be run by one thread after the other, while reads
-// of the earlier one are in flight, and the two others bind a ring to one thread for ever. What they would gain is
-// within the noise where the loop sleeps in enter() between two batches (docs/performance.md has the figures). When a
-// thread ends, the kernel gives up what it has submitted: the backend submits that anew.
+// of the earlier one are in flight, and the two others bind a ring to one thread for ever. When a thread ends, the kernel
+// gives up what it has submitted: the backend submits that anew.
 
 namespace asyncio::kernel {
 

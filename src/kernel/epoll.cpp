@@ -8,6 +8,7 @@
 #include <array>
 #include <new>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 // Two kinds of descriptors.
@@ -15,9 +16,9 @@
 // Owned ones (recv … write) are registered once, edge-triggered, for everything, when an op first has to
 // wait; `can_read` and `can_write` remember what is known since the last edge. An op is tried at once when nothing is
 // known against it, and again after an edge. A read that came back short has emptied the socket: the next one waits for
-// an edge without asking for EAGAIN. A call that said EAGAIN although nothing was known against it may have spent an edge:
-// then the set is asked again (EPOLL_CTL_MOD), and what is ready makes another one. But the end of a stream comes with one last edge, possibly before its data was
-// read: once a hang-up was seen, reads are always tried.
+// an edge without asking for EAGAIN. An EAGAIN against what an event has said may have spent an edge: then the set is
+// asked again (EPOLL_CTL_MOD), and what is ready makes another one. But the end of a stream comes with one last edge,
+// possibly before its data was read: once a hang-up was seen, reads are always tried.
 //
 // Watched ones (readable, writable) belong to somebody else, who may close them, and open others under the same number,
 // without a word. So nothing is remembered about them: each wait arms them anew (EPOLLONESHOT), and a borrowed op is one
@@ -54,6 +55,7 @@ struct record {
   bool can_read = true;
   bool can_write = true;
   bool hung_up = false;
+  bool said_readable = false;  // by an event, and no read has found the end of it yet
 
   bool idle() const noexcept { return reads == nullptr && writes == nullptr; }
 };
@@ -93,7 +95,7 @@ class epoll_kernel final : public kernel {
   int arm_watched(int fd, record& r) noexcept;
   bool watches_what_is_open(int fd, const record& r) noexcept;
   void unregister(int fd, record& r) noexcept;
-  void look_again(int fd, const record& r) noexcept { control(EPOLL_CTL_MOD, fd, r, owned_events); }
+  void look_again(const io_op& request, record& r) noexcept;
 
   bool attempt(io_op& request, record& r) noexcept;
   bool attempt_seldom(io_op& request, record& r) noexcept;
@@ -184,7 +186,7 @@ bool epoll_kernel::start_owned(io_op& request, record& r) noexcept {
                            (request.try_only && !r.registered);  // no edge would ever tell
   if (queue == nullptr && may_succeed) {
     if (attempt(request, r)) return true;
-    if (r.registered && request.kind != io_kind::connect) look_again(request.fd, r);
+    if (r.registered) look_again(request, r);
   }
   if (request.try_only) return at_once(request, -EAGAIN);
   if (!r.registered) {
@@ -250,6 +252,13 @@ int epoll_kernel::control(int operation, int fd, const record& r, std::uint32_t 
   event.events = events;
   event.data.u64 = static_cast<std::uint64_t>(r.generation) << 32 | static_cast<std::uint32_t>(fd);
   return sys::epoll_ctl(epfd_, operation, fd, &event);
+}
+
+// After EAGAIN. A read is believed, unless an event has said the contrary; a write seldom comes to it. A socket that is
+// being connected makes its event in any case.
+void epoll_kernel::look_again(const io_op& request, record& r) noexcept {
+  const bool doubted = is_read(request.kind) ? std::exchange(r.said_readable, false) : request.kind != io_kind::connect;
+  if (doubted) control(EPOLL_CTL_MOD, request.fd, r, owned_events);
 }
 
 // Forgets all that is known about a descriptor without ops.
@@ -359,7 +368,10 @@ bool epoll_kernel::attempt_recv(io_op& request, record& r) noexcept {
     r.can_read = false;
     return false;
   }
-  if (n > 0 && static_cast<std::size_t>(n) < size && !request.bounded_reads && !r.hung_up) r.can_read = false;
+  if (n > 0 && static_cast<std::size_t>(n) < size) {
+    r.said_readable = false;
+    if (!request.bounded_reads && !r.hung_up) r.can_read = false;
+  }
   request.data = to;
   request.result = n;
   note_use(request);
@@ -492,6 +504,7 @@ bool epoll_kernel::handle(const epoll_event& event, op_queue& finished) noexcept
   }
   if ((event.events & hang_up_events) != 0) r.hung_up = true;
   if ((event.events & (EPOLLIN | hang_up_events)) != 0) r.can_read = true;
+  if ((event.events & EPOLLIN) != 0) r.said_readable = true;
   if ((event.events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) r.can_write = true;
   return handle_owned(event.events, r, finished);
 }
@@ -500,7 +513,7 @@ bool epoll_kernel::handle_owned(std::uint32_t events, record& r, op_queue& finis
   while (r.writes != nullptr && r.can_write) {
     io_op& request = *r.writes;
     if (!attempt(request, r)) {
-      if ((events & EPOLLOUT) != 0 && request.kind != io_kind::connect) look_again(request.fd, r);
+      if ((events & EPOLLOUT) != 0) look_again(request, r);
       break;
     }
     unlink(r.writes, request);
@@ -511,7 +524,7 @@ bool epoll_kernel::handle_owned(std::uint32_t events, record& r, op_queue& finis
     const bool shares = (request.kind == io_kind::recv || request.kind == io_kind::read) && request.buffer == nullptr;
     if (shares && shared_read_size - shared_used_ < smallest_shared_read) return false;
     if (!attempt(request, r)) {
-      if ((events & EPOLLIN) != 0) look_again(request.fd, r);
+      look_again(request, r);
       break;
     }
     unlink(r.reads, request);

@@ -149,6 +149,7 @@ void server_core::begin_handshake(client* c) noexcept {
     c->core->secure(*options_.tls, options_.secure)->set_handshake_user(c);
   } catch (...) {
     coro::report(loop_, "cannot serve a client", std::current_exception());
+    c->core->channel()->abort();
   }
 }
 

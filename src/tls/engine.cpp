@@ -23,7 +23,7 @@ struct wire_bio {
       std::memcpy(to, e->kept_.data() + e->kept_used_, *got);
       e->kept_used_ += *got;
       if (*got == kept) {
-        e->kept_ = std::string();
+        std::string().swap(e->kept_);  // an assignment would keep the memory
         e->kept_used_ = 0;
       }
       return 1;

@@ -459,7 +459,7 @@ void tls_channel::ship() noexcept {
   } catch (...) {
     break_off(std::current_exception());
   }
-  bytes = std::string();
+  std::string().swap(bytes);  // an assignment would keep the memory
 }
 
 void tls_channel::output_drained() noexcept {

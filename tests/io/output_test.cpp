@@ -19,6 +19,16 @@ constexpr bool keeps = false;
 constexpr bool keeps = true;
 #endif
 
+/// What a static object does at the end of the program, when the variables of its thread have ended.
+struct late_user {
+  ~late_user() {
+    std::string large(100 * 1024, 'l');
+    spare_text::give(large);
+    const std::string copy = spare_text::copy(large);
+    spare_text::drop();
+  }
+} at_the_end;
+
 std::string text_of_queue(output_queue& queue) {
   std::array<iovec, 16> pieces{};
   const int n = queue.gather(pieces.data(), 16);
@@ -172,6 +182,15 @@ TEST_F(Output, AConnectionThatIsClosedLeavesNoMemoryBehind) {
   spare_text::give(other);
   EXPECT_EQ(spare_text::copy(std::string(30 * 1024, 'p')).data() == others, keeps)
       << "a smaller one is taken: nothing was kept";
+}
+
+// The memory that is kept at the end of the program: at_the_end must leave it alone.
+TEST(SpareText, MayBeAskedForAfterItsThreadHasEnded) {
+  std::string message(100 * 1024, 'm');
+  const char* memory = message.data();
+  spare_text::give(message);
+  EXPECT_EQ(message.data() != memory, keeps);
+  static_cast<void>(at_the_end);
 }
 
 }  // namespace

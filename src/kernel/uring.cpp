@@ -3,6 +3,7 @@
 #include "kernel/process.hpp"
 #include "kernel/ring.hpp"
 #include "kernel/sys.hpp"
+#include "kernel/uring_slots.hpp"
 
 #include <algorithm>
 #include <array>
@@ -57,16 +58,6 @@ namespace asyncio::kernel {
 
 namespace {
 
-enum class stage : std::uint8_t { free, behind, pending, in_ring, leaving };
-
-struct slot {
-  io_op* op = nullptr;
-  std::uint32_t generation = 0;
-  std::uint32_t next_free = 0;
-  stage at = stage::free;
-  msghdr message{};  // of a send in pieces, until the kernel has taken the request
-};
-
 struct record {
   io_op* reads = nullptr;  // recv, accept; the oldest one of a circle
   io_op* writes = nullptr;
@@ -118,16 +109,7 @@ class uring_kernel final : public kernel {
   bool finishes_now(io_op& request, record& r) noexcept;
   record* record_of(int fd) noexcept;
 
-  std::uint64_t key_of(const slot& s) const noexcept {
-    return static_cast<std::uint64_t>(s.generation) << 32 | s.op->slot;
-  }
-  slot& slot_of(const io_op& request) noexcept { return slot_at(request.slot); }
-  slot& slot_at(std::uint32_t index) noexcept { return slots_[index / slots_a_block][index % slots_a_block]; }
-  slot* find(std::uint64_t key) noexcept;
   slot* take_slot(io_op& request) noexcept;
-  bool make_slots() noexcept;
-  void free_slot(io_op& request) noexcept;
-
   void put(std::vector<std::uint64_t>& keys, slot& s, stage at) noexcept;
   void put_pending(slot& s) noexcept { put(pending_, s, stage::pending); }
   void leave_circle(io_op& request) noexcept;
@@ -152,18 +134,15 @@ class uring_kernel final : public kernel {
   void list(io_op& request, op_queue& finished) noexcept;
   void count() noexcept { in_flight_ = riding_ + inner_->in_flight(); }
 
-  static constexpr std::uint32_t slots_a_block = 128;
-
   ring ring_;
   std::unique_ptr<kernel> inner_;
   const int inner_fd_;
   const int wake_fd_;
   const unsigned made_at_ = fork_count();
   std::vector<record> records_;  // by descriptor
-  std::vector<std::unique_ptr<slot[]>> slots_;
-  std::uint32_t first_free_ = 0;          // slot 0 is nobody's
+  slot_table slots_;
   std::vector<std::uint64_t> pending_;    // keys, and some of ops that were dropped meanwhile
-  std::vector<std::uint64_t> to_cancel_;  // both have room for all slots
+  std::vector<std::uint64_t> to_cancel_;  // both have room for all slots: see take_slot()
   op_queue cancelled_;                    // finished by cancel(), for the next wait()
   std::array<std::uint16_t, ring::buffer_count> lent_;
   std::size_t lent_count_ = 0;
@@ -179,53 +158,7 @@ uring_kernel::uring_kernel(int wake_fd, ring_sizes sizes)
       ring_(sizes.requests, sizes.completions),
       inner_(make_epoll_kernel(-1)),
       inner_fd_(inner_->poll_fd()),
-      wake_fd_(wake_fd) {
-  if (!make_slots()) throw std::bad_alloc();
-}
-
-// ---- slots
-
-bool uring_kernel::make_slots() noexcept {
-  try {
-    const auto first = static_cast<std::uint32_t>(slots_.size()) * slots_a_block;
-    pending_.reserve(first + slots_a_block);
-    to_cancel_.reserve(first + slots_a_block);
-    slots_.push_back(std::make_unique<slot[]>(slots_a_block));
-    for (std::uint32_t i = first + slots_a_block; i-- > std::max(first, 1u);) {
-      slot_at(i).next_free = first_free_;
-      first_free_ = i;
-    }
-    return true;
-  } catch (const std::bad_alloc&) {
-    return false;
-  }
-}
-
-slot* uring_kernel::take_slot(io_op& request) noexcept {
-  if (first_free_ == 0 && !make_slots()) return nullptr;
-  request.slot = first_free_;
-  slot& s = slot_at(request.slot);
-  first_free_ = s.next_free;
-  s.op = &request;
-  return &s;
-}
-
-void uring_kernel::free_slot(io_op& request) noexcept {
-  slot& s = slot_of(request);
-  s.op = nullptr;
-  s.at = stage::free;
-  ++s.generation;
-  s.next_free = first_free_;
-  first_free_ = request.slot;
-  request.slot = 0;
-}
-
-slot* uring_kernel::find(std::uint64_t key) noexcept {
-  const auto index = static_cast<std::uint32_t>(key);
-  if (index / slots_a_block >= slots_.size()) return nullptr;
-  slot& s = slot_at(index);
-  return s.op != nullptr && s.generation == key >> 32 ? &s : nullptr;
-}
+      wake_fd_(wake_fd) {}
 
 // ---- ops come
 
@@ -281,17 +214,30 @@ record* uring_kernel::record_of(int fd) noexcept {
   return &records_[index];
 }
 
+// ---- slots and lists of keys
+
+slot* uring_kernel::take_slot(io_op& request) noexcept {
+  slot* s = slots_.take(request);
+  try {
+    for (auto* keys : {&pending_, &to_cancel_}) keys->reserve(slots_.count());
+    return s;
+  } catch (const std::bad_alloc&) {
+    if (s != nullptr) slots_.free(request);
+    return nullptr;
+  }
+}
+
 // There is always room: of the keys in a list, no more than there are slots are of ops that are at that stage, and the
 // others go when there are too many.
 void uring_kernel::put(std::vector<std::uint64_t>& keys, slot& s, stage at) noexcept {
   if (keys.size() == keys.capacity()) {
     std::erase_if(keys, [&](std::uint64_t key) {
-      const slot* old = find(key);
+      const slot* old = slots_.find(key);
       return old == nullptr || old->at != at;
     });
   }
   s.at = at;
-  keys.push_back(key_of(s));
+  keys.push_back(slot_table::key_of(s));
 }
 
 // ---- ops go
@@ -301,18 +247,18 @@ void uring_kernel::leave_circle(io_op& request) noexcept {
   if (request.next_armed == nullptr) return;  // forget() was here
   io_op*& queue = records_[static_cast<std::size_t>(request.fd)].queue(request.kind);
   unlink(queue, request);
-  if (queue != nullptr && slot_of(*queue).at == stage::behind) put_pending(slot_of(*queue));
+  if (queue != nullptr && slots_.of(*queue).at == stage::behind) put_pending(slots_.of(*queue));
 }
 
 // Ends one that the kernel does not have.
 void uring_kernel::drop(io_op& request) noexcept {
-  free_slot(request);
+  slots_.free(request);
   request.result = -ECANCELED;
   cancelled_.push(&request);
 }
 
 void uring_kernel::ask_to_leave(io_op& request) noexcept {
-  slot& s = slot_of(request);
+  slot& s = slots_.of(request);
   if (s.at != stage::in_ring) return;
   put(to_cancel_, s, stage::leaving);
 }
@@ -324,7 +270,7 @@ void uring_kernel::cancel(io_op& request) noexcept {
     inner_ready_ = true;
     return wake_guest();
   }
-  if (slot_of(request).at == stage::in_ring || slot_of(request).at == stage::leaving) {
+  if (slots_.of(request).at == stage::in_ring || slots_.of(request).at == stage::leaving) {
     ask_to_leave(request);
     if (has_guest_) hand_in();
   } else {
@@ -352,9 +298,9 @@ void uring_kernel::give_up(io_op*& queue) noexcept {
   while (queue != nullptr) {
     io_op& request = *queue->prev_armed;
     unlink(queue, request);
-    slot& s = slot_of(request);
+    slot& s = slots_.of(request);
     const bool in_ring = s.at == stage::in_ring || s.at == stage::leaving;
-    if (in_ring && !take_back(key_of(s)))
+    if (in_ring && !take_back(slot_table::key_of(s)))
       ask_to_leave(request);
     else
       drop(request);
@@ -418,7 +364,7 @@ void uring_kernel::fill() noexcept {
   if (!fill_watches()) return;
   std::size_t done = 0;
   for (; done < to_cancel_.size(); ++done) {
-    if (find(to_cancel_[done]) == nullptr) continue;
+    if (slots_.find(to_cancel_[done]) == nullptr) continue;
     abi::sqe* q = request_place();
     if (q == nullptr) break;
     q->opcode = abi::op_async_cancel;
@@ -429,7 +375,7 @@ void uring_kernel::fill() noexcept {
   to_cancel_.erase(to_cancel_.begin(), to_cancel_.begin() + static_cast<std::ptrdiff_t>(done));
   done = 0;
   for (; done < pending_.size(); ++done) {
-    slot* s = find(pending_[done]);
+    slot* s = slots_.find(pending_[done]);
     if (s == nullptr || s->at != stage::pending) continue;
     abi::sqe* q = request_place();
     if (q == nullptr) break;
@@ -465,7 +411,7 @@ bool uring_kernel::fill_watches() noexcept {
 void uring_kernel::describe(slot& s, abi::sqe& q) noexcept {
   io_op& request = *s.op;
   q.fd = request.fd;
-  q.user_data = key_of(s);
+  q.user_data = slot_table::key_of(s);
   switch (request.kind) {
     case io_kind::recv: return describe_recv(request, q);
     case io_kind::send: return describe_send(s, q);
@@ -547,7 +493,7 @@ void uring_kernel::complete(const abi::cqe& completion, op_queue& finished) noex
   } else if (completion.user_data != nobody_key) {
     if ((completion.flags & abi::cqe_has_buffer) != 0)
       lent_[lent_count_++] = static_cast<std::uint16_t>(completion.flags >> abi::cqe_buffer_shift);
-    if (slot* s = find(completion.user_data)) complete_op(*s, completion, finished);
+    if (slot* s = slots_.find(completion.user_data)) complete_op(*s, completion, finished);
   }
 }
 
@@ -565,7 +511,7 @@ void uring_kernel::complete_op(slot& s, const abi::cqe& completion, op_queue& fi
   request.result = result;
   if (request.kind == io_kind::recv) note_read(request, completion);
   leave_circle(request);
-  free_slot(request);
+  slots_.free(request);
   list(request, finished);
 }
 
@@ -588,7 +534,7 @@ void uring_kernel::note_read(io_op& request, const abi::cqe& completion) noexcep
 // To epoll, from a kernel that does not wait for what would block.
 void uring_kernel::hand_over(io_op& request, op_queue& finished) noexcept {
   leave_circle(request);
-  free_slot(request);
+  slots_.free(request);
   request.leave_flight();
   if (!inner_->start(request)) {
     --riding_;

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 namespace kernel_test {
@@ -78,6 +79,18 @@ class kernel_fixture : public testing::Test {
 class epoll_fixture : public kernel_fixture {
  protected:
   epoll_fixture() { kernel = asyncio::kernel::make_epoll_kernel(wake_fd); }
+};
+
+/// With so little room that it is soon used up. Skipped, with the reason, where the machine has no io_uring for us.
+class uring_fixture : public kernel_fixture {
+ protected:
+  void SetUp() override {
+    try {
+      kernel = asyncio::kernel::make_uring_kernel(wake_fd, {.requests = 4, .completions = 8});
+    } catch (const std::system_error& error) {
+      GTEST_SKIP() << error.what();
+    }
+  }
 };
 
 inline void put(int fd, std::string_view bytes) {

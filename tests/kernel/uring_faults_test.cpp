@@ -16,15 +16,8 @@ using namespace kernel_test;
 using test::sys_faults;
 namespace sys = asyncio::kernel::sys;
 
-class UringFaults : public kernel_fixture {
+class UringFaults : public uring_fixture {
  protected:
-  void SetUp() override {
-    try {
-      kernel = asyncio::kernel::make_uring_kernel(wake_fd, {.requests = 4, .completions = 8});
-    } catch (const std::system_error& error) {
-      GTEST_SKIP() << error.what();
-    }
-  }
   void finish(io_op& request) {
     const auto deadline = std::chrono::steady_clock::now() + 10s;
     while (request.in_flight && std::chrono::steady_clock::now() < deadline) turn(10ms);

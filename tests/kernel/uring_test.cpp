@@ -16,15 +16,8 @@ namespace {
 
 using namespace kernel_test;
 
-class UringKernel : public kernel_fixture {
+class UringKernel : public uring_fixture {
  protected:
-  void SetUp() override {
-    try {
-      kernel = asyncio::kernel::make_uring_kernel(wake_fd, {.requests = 4, .completions = 8});
-    } catch (const std::system_error& error) {
-      GTEST_SKIP() << error.what();
-    }
-  }
   void TearDown() override {
     if (!kernel) return;
     kernel->cancel_all();

@@ -47,6 +47,36 @@ class Lint(unittest.TestCase):
             findings = lint.query(CLANG_QUERY, [broken], ["-std=c++20"])
         self.assertEqual({rule for _, _, _, rule, _ in findings}, {"parse"})
 
+    def test_programs_with_the_same_names_are_read_together(self):
+        condition = "int main() { return 0; }\nsome f() { if (co_await some{}) {} }\n"
+        with tempfile.TemporaryDirectory() as folder:
+            header = Path(folder) / "some.hpp"
+            header.write_text("#pragma once\n#include <coroutine>\n"
+                              "struct some { struct promise_type { some get_return_object(); std::suspend_never initial_suspend();"
+                              " std::suspend_never final_suspend() noexcept; void return_void(); void unhandled_exception(); };"
+                              " bool await_ready(); bool await_resume(); void await_suspend(std::coroutine_handle<>); };\n")
+            files = [Path(folder) / f"{name}.cpp" for name in ("one", "other")]
+            for file in files:
+                file.write_text('#include "some.hpp"\n' + condition)
+            findings = lint.query(CLANG_QUERY, files, ["-std=c++20"])
+        self.assertEqual({(Path(path).name, line, rule) for path, line, _, rule, _ in findings},
+                         {("one.cpp", 3, "G3"), ("other.cpp", 3, "G3")})
+
+    def test_what_has_no_coroutine_is_read_for_its_headers_alone(self):
+        build = HERE.parent.parent / "build"
+        build.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=build) as folder:
+            header, without, other = (Path(folder).resolve() / name for name in ("some.hpp", "without.cpp", "other.cpp"))
+            header.write_text("// co_await\n")
+            without.write_text('#include "some.hpp"\n')
+            other.write_text("int answer();\n")
+            chosen = [file for file, _, _ in lint.with_coroutines([without, other], {})]
+            self.assertEqual(chosen, [without])
+            own = Path(folder).resolve() / "own.cpp"
+            own.write_text('#include "some.hpp"\n// co_return\n')
+            chosen = [file for file, _, _ in lint.with_coroutines([without, other, own], {})]
+            self.assertEqual(chosen, [own])
+
     def test_what_was_clean_is_read_again_only_when_it_has_changed(self):
         build = HERE.parent.parent / "build"
         build.mkdir(exist_ok=True)

@@ -275,16 +275,15 @@ class Stranger:
     """openssl s_server with a certificate, as long as the block lasts. It sends every line back, reversed."""
 
     def __init__(self, certificate, *arguments):
-        with socket.create_server((LOCAL, 0)) as probe:
-            self.port = probe.getsockname()[1]
         cert, key = certificates.pair(certificate)
         self.process = subprocess.Popen(
-            [OPENSSL, "s_server", "-accept", f"{LOCAL}:{self.port}", "-cert", cert, "-key", key, "-rev", *arguments],
+            [OPENSSL, "s_server", "-accept", f"{LOCAL}:0", "-cert", cert, "-key", key, "-rev", *arguments],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def __enter__(self):
         for line in self.process.stdout:
             if line.startswith("ACCEPT"):
+                self.port = int(line.rpartition(":")[2])
                 break
         self.reader = threading.Thread(target=self.process.stdout.read, daemon=True)
         self.reader.start()

@@ -26,7 +26,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 QUERY = HERE / "gcc12.query"
-BATCH = 8  # files that are read together
+BATCH = 12  # files that are read together
 FOLDERS = ["src", "tests", "examples", "bench"]
 # Not in our dialect: other libraries' programs, and a user's program that stays as it was written (one co_await is the
 # argument of the other there, so that their order is certain). Wrong on purpose: the lint's own snippets, and programs that
@@ -49,6 +49,7 @@ SENTENCES = {
 BINDING = re.compile(r'^(.+?):(\d+):(\d+): note: "(G\d+)" binds here$')
 ERROR = re.compile(r"^(.+?):(\d+):(\d+): (?:fatal )?error: (.*)$")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
+OUR_NAMESPACE = re.compile(r"^namespace asyncio\b", re.MULTILINE)
 COROUTINE = re.compile(r"\bco_(?:await|return|yield)\b")
 MARKDOWN_CONDITION = re.compile(r"\b(?:if|while|switch)\s*\(\s*!?\s*co_await\b")
 PAIRED_FLAGS = ("-I", "-isystem", "-include", "-D", "-U")
@@ -130,13 +131,29 @@ def markdown_findings():
     return findings
 
 
+def together(files):
+    """The text of a translation unit that holds these files. A program, whose names are its own, stands in a namespace;
+    what it includes stands before that."""
+    includes, bodies = [], []
+    for number, file in enumerate(files):
+        text = file.read_text()
+        body = f'#include "{file}"\n'
+        if not OUR_NAMESPACE.search(text):
+            for line in INCLUDE.finditer(text):
+                local = (file.parent / line[2]).resolve()
+                includes.append(f'#include "{local}"\n' if local.is_file() else line[0].strip() + "\n")
+            body = f"namespace program_{number} {{\n{body}}}\n"
+        bodies.append(body)
+    return "".join(includes + bodies)
+
+
 def query(clang_query, files, flags):
     """The findings in these files, read as one translation unit, and in the project's headers that they include."""
     with tempfile.TemporaryDirectory() as folder:
         unit = files[0]
         if len(files) > 1:
             unit = Path(folder) / "several.cpp"
-            unit.write_text("".join(f'#include "{file}"\n' for file in files))
+            unit.write_text(together(files))
         database = [{"directory": folder, "file": str(unit), "arguments": ["clang++", *flags, "-w", "-c", str(unit)]}]
         (Path(folder) / "compile_commands.json").write_text(json.dumps(database))
         run = subprocess.run([clang_query, "-p", folder, "-f", str(QUERY), str(unit)],
@@ -204,14 +221,27 @@ def fingerprint(texts, flags):
     return digest.hexdigest()
 
 
-def lint(clang_query, files, known, jobs, clean_folder=None):
-    """All findings. `clean_folder` holds an empty file for each fingerprint that had none."""
-    wanted, clean = [], set()
+def with_coroutines(files, known):
+    """[(file, flags, closure)]: the files that have coroutines of their own, and of the others those that are needed so
+    that each header which has some is read."""
+    own, others = [], []
     for file in files:
         flags = known.get(file, plain_flags())
         texts = closure(file, flags)
-        if not any(COROUTINE.search(text) for text in texts.values()):
-            continue
+        (own if COROUTINE.search(texts[file]) else others).append((file, flags, texts))
+    read = {path for _, _, texts in own for path in texts}
+    for entry in others:
+        unread = {path for path, text in entry[2].items() if path not in read and COROUTINE.search(text)}
+        if unread:
+            own.append(entry)
+            read |= unread
+    return own
+
+
+def lint(clang_query, files, known, jobs, clean_folder=None):
+    """All findings. `clean_folder` holds an empty file for each fingerprint that had none."""
+    wanted, clean = [], set()
+    for file, flags, texts in with_coroutines(files, known):
         mark = fingerprint(texts, flags)
         if clean_folder and (clean_folder / mark).exists():
             clean.add(mark)

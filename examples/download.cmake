@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: BSL-1.0
 # file_server, and download, which fetches from it; the latter where libcurl and OpenSSL (for SHA-256) are installed.
 asyncio_program(file_server file_server.cpp
-  http_request.cpp http_request.hpp
   served_folder.cpp served_folder.hpp)
-target_link_libraries(file_server PRIVATE asyncio-example-support)
+target_link_libraries(file_server PRIVATE asyncio-example-http)
 
 find_package(OpenSSL COMPONENTS Crypto)
 if(TARGET asyncio-curl AND OPENSSL_FOUND)

@@ -2,6 +2,7 @@
 // Serves the files of a folder over HTTP/1.1 (GET and HEAD, kept connections, ranges), any number at once, each in pieces
 // as fast as its reader takes them. Only regular files beneath the folder are served; there are no listings.
 // See: build/dev/bin/file_server --root . --port 8080 &  then  curl -O http://127.0.0.1:8080/README.md
+#include "http_answer.hpp"
 #include "http_request.hpp"
 #include "served_folder.hpp"
 #include "support/program.hpp"
@@ -12,7 +13,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <ctime>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,34 +25,7 @@ namespace http = example::http;
 using idle_timeout = std::optional<asyncio::timedelta>;
 
 constexpr std::size_t piece_size = 128 * 1024;
-constexpr asyncio::timedelta head_timeout = std::chrono::seconds(30);   // from a head's first line to its last
-constexpr asyncio::timedelta linger_timeout = std::chrono::seconds(2);  // for a refused peer to read why
-constexpr std::size_t linger_bytes = 1024 * 1024;
-
-std::string_view phrase(int status) {
-  switch (status) {
-    case 200: return "OK";
-    case 206: return "Partial Content";
-    case 400: return "Bad Request";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 414: return "URI Too Long";
-    case 416: return "Range Not Satisfiable";
-    case 431: return "Request Header Fields Too Large";
-    case 501: return "Not Implemented";
-    case 503: return "Service Unavailable";
-    case 505: return "HTTP Version Not Supported";
-    default: return "Internal Server Error";
-  }
-}
-
-std::string http_date(std::time_t moment) {
-  std::tm fields{};
-  gmtime_r(&moment, &fields);
-  std::array<char, 64> text{};
-  return {text.data(), std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &fields)};
-}
+constexpr asyncio::timedelta head_timeout = std::chrono::seconds(30);  // from a head's first line to its last
 
 std::string_view content_type(std::string_view path) {
   constexpr std::array<std::pair<std::string_view, std::string_view>, 10> types{{
@@ -71,14 +44,6 @@ std::string_view content_type(std::string_view path) {
     if (path.ends_with(ending)) return type;
   }
   return "application/octet-stream";
-}
-
-std::string head_of_answer(int status, bool keep_alive) {
-  std::string head = "HTTP/1.1 " + std::to_string(status) + " ";
-  head += phrase(status);
-  head += "\r\nDate: " + http_date(std::time(nullptr));
-  head += keep_alive ? "\r\nConnection: keep-alive" : "\r\nConnection: close";
-  return head += "\r\n";
 }
 
 /// How requests are answered.
@@ -120,7 +85,7 @@ example::served_file open_file(const example::served_folder& folder, const http:
   try {
     return folder.open(http::relative_path(request.target));
   } catch (const std::system_error& error) {
-    throw http::refusal(status_of(error), std::string(phrase(status_of(error))));
+    throw http::refusal(status_of(error), std::string(http::phrase(status_of(error))));
   }
 }
 
@@ -172,11 +137,11 @@ asyncio::coroutine<bool> answer(const example::served_folder& folder, const http
   const extent part = wanted_extent(request.range, file.size());
   const bool keep_alive = can_stay(request);
 
-  std::string head = head_of_answer(part.whole ? 200 : 206, keep_alive);
+  std::string head = http::head_of_answer(part.whole ? 200 : 206, keep_alive);
   head += "Content-Type: ";
   head += content_type(request.target);
   head += "\r\nContent-Length: " + std::to_string(part.size);
-  head += "\r\nLast-Modified: " + http_date(file.modified());
+  head += "\r\nLast-Modified: " + http::date(file.modified());
   head += "\r\nAccept-Ranges: bytes";
   if (!part.whole) {
     head += "\r\nContent-Range: bytes " + std::to_string(part.offset) + "-" +
@@ -188,28 +153,6 @@ asyncio::coroutine<bool> answer(const example::served_folder& folder, const http
   const bool sent = co_await send_pieces(writer, file, part, idle);
   if (!sent) writer.abort();
   co_return sent&& keep_alive;
-}
-
-void write_refusal(asyncio::stream_writer& writer, const http::refusal& refused, bool keep_alive, bool with_body) {
-  const std::string body = std::to_string(refused.status()) + " " + refused.what() + "\n";
-  std::string head = head_of_answer(refused.status(), keep_alive);
-  if (refused.status() == 405) head += "Allow: GET, HEAD\r\n";
-  head += "Content-Type: text/plain; charset=utf-8\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n";
-  writer.write(head);
-  if (with_body) writer.write(body);
-}
-
-/// Lets the peer read what was written: closing with its bytes unread would reset the connection under the answer.
-asyncio::coroutine<> linger(asyncio::stream_reader& reader, asyncio::stream_writer& writer) {
-  co_await writer.drain();
-  if (!writer.can_write_eof()) co_return;  // TLS says goodbye, and waits for the peer's, when it is closed
-  writer.write_eof();
-  std::size_t discarded = 0;
-  while (discarded < linger_bytes) {
-    const std::string piece = co_await reader.read(piece_size);
-    if (piece.empty()) break;
-    discarded += piece.size();
-  }
 }
 
 /// The way to a distant server and back takes its time, and that server is not busy meanwhile.
@@ -234,9 +177,9 @@ asyncio::coroutine<bool> serve_request(const service& how, asyncio::stream_reade
   if (refused) {
     if (!request) co_await be_far_away(how);
     keep_alive = request && can_stay(*request);
-    write_refusal(writer, *refused, keep_alive, !request || request->method != "HEAD");
+    http::write_refusal(writer, *refused, keep_alive, !request || request->method != "HEAD");
   }
-  if (!keep_alive && !writer.is_closing()) co_await asyncio::wait_for(linger(reader, writer), linger_timeout);
+  if (!keep_alive && !writer.is_closing()) co_await http::linger(reader, writer);
   co_return keep_alive;
 }
 

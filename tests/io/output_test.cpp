@@ -60,7 +60,8 @@ TEST(OutputQueue, SixteenSmallWritesMoveTheirBytesOnce) {
 
 TEST(OutputQueue, TakesTheRestOfWhatHasPartlyGoneOutWithoutACopy) {
   output_queue queue;
-  std::string text = std::string(100'000, 'a') + "rest";
+  std::string text(100'000, 'a');
+  text += "rest";
   const char* const memory = text.data();
   queue.append_rest(std::move(text), 100'000);
   EXPECT_EQ(begin_of(queue), memory + 100'000);

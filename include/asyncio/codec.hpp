@@ -197,7 +197,7 @@ struct codec<T> {
   }
   static T decode(decoder& in) {
     unsigned char bytes[sizeof(T)];
-    std::memcpy(bytes, in.raw(sizeof bytes).data(), sizeof bytes);
+    in.raw(sizeof bytes).copy(reinterpret_cast<char*>(bytes), sizeof bytes);
     if constexpr (std::endian::native == std::endian::big) detail::reverse_bytes(bytes);
     T value;
     std::memcpy(&value, bytes, sizeof value);

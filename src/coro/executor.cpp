@@ -91,7 +91,7 @@ concurrent_future<> executor_access::ended(thread_pool_executor& pool) {
     mine->set_result();
   };
   threads_of(pool).when_ended(tell, promise.get());
-  static_cast<void>(promise.release());  // it belongs to tell() now, which may have been called
+  (void)promise.release();  // NOLINT(bugprone-unused-return-value): it belongs to tell(), which may have been called
   return future;
 }
 

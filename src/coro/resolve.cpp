@@ -11,6 +11,7 @@ namespace asyncio {
 namespace {
 
 template <class Query>
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): the loop that runs it
 coroutine<typename Query::answer> ask(const char* call, loop::loop& l, Query query) {
   coro::check_awaited_in(l, call);
   io::check_query(query);

@@ -94,6 +94,7 @@ coroutine<datagram_endpoint> open_endpoint(streams::owned_datagram_options optio
 }
 
 /// False: the endpoint is closed.
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): its caller awaits it
 coroutine<bool> receive(datagram_ref core, arrival& got) {
   if (core->closed()) co_return false;
   if (core->used_up_its_turn()) co_await streams::turn_wait();

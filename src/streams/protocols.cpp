@@ -99,6 +99,7 @@ std::shared_ptr<io::protocol_transport> make_transport(event_loop& loop, const p
                                       make_host(loop, factory->variables));
 }
 
+// NOLINTBEGIN(cppcoreguidelines-avoid-reference-coroutine-parameters): the loop that runs them
 coroutine<std::shared_ptr<transport>> begin(event_loop& loop, protocol_factory_ptr factory, channel_ref channel) {
   const auto made = make_transport(loop, factory, std::move(channel));
   made->start();
@@ -144,6 +145,7 @@ coroutine<server> serve_then(event_loop& loop, const char* call, coroutine<serve
   checked(loop, call);
   co_return co_await std::move(serving);
 }
+// NOLINTEND(cppcoreguidelines-avoid-reference-coroutine-parameters)
 
 }  // namespace
 
@@ -185,6 +187,7 @@ coroutine<server> serve_unix_protocols(event_loop& loop, client_callback_ptr fac
 
 namespace {
 
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): the loop that runs it
 coroutine<std::shared_ptr<transport>> secure(loop::loop& l, std::shared_ptr<io::protocol_transport> t,
                                              io::ref<detail::tls_provider> tls, io::secure_options options) {
   coro::check_awaited_in(l, "start_tls()");

@@ -20,6 +20,7 @@ namespace asyncio {
 
 namespace {
 
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): the loop that runs it, and what its caller awaits it for
 coroutine<std::uint64_t> send_file(loop::loop& l, int fd, io::file_sender& sender) {
   while (true) {
     const std::int64_t n = sender.step(fd);
@@ -33,6 +34,7 @@ coroutine<std::uint64_t> send_file(loop::loop& l, int fd, io::file_sender& sende
   }
 }
 
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): the loop that runs it
 coroutine<std::uint64_t> send_file_to_socket(loop::loop& l, int fd, int file, sendfile_options options) {
   coro::check_awaited_in(l, "sock_sendfile");
   io::require_non_blocking(fd, "sock_sendfile");
@@ -74,6 +76,7 @@ class locked_output {
   bool empty_ = false;
 };
 
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): the loop that runs it
 coroutine<std::uint64_t> send_file_to_transport(loop::loop& l, std::shared_ptr<io::protocol_transport> t, int file,
                                                 sendfile_options options) {
   coro::check_awaited_in(l, "sendfile");

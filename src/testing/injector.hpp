@@ -21,7 +21,11 @@ class injector : public loop::arranger {
 
   void arm(std::size_t points) noexcept { left_ = points; }
   /// A point has come. True of one only: then it is time.
-  bool is_point() noexcept { return left_ > 0 && --left_ == 0; }
+  bool is_point() noexcept {
+    if (left_ == 0) return false;
+    --left_;
+    return left_ == 0;
+  }
 
   /// The point in front of a turn's first op is the one between two turns: `front` says that it is counted here.
   void put_among(asyncio::detail::op_queue& batch, bool front) noexcept {

@@ -107,6 +107,7 @@ std::string name_of(const std::exception_ptr& error);
 
 /// How a wait of a stream ended.
 struct ending {
+  // NOLINTNEXTLINE(bugprone-throw-keyword-missing): it is kept
   explicit ending(std::exception_ptr e) noexcept : error(std::move(e)) {}
   ending(std::string b, std::exception_ptr e) noexcept : bytes(std::move(b)), error(std::move(e)) {}
   std::string bytes;

@@ -33,6 +33,7 @@
 #include <asyncio/ssl.hpp>
 #include <asyncio/streams.hpp>
 #include <asyncio/subprocess.hpp>
+#include <asyncio/subprocess_protocols.hpp>
 #include <asyncio/task.hpp>
 #include <asyncio/task_group.hpp>
 #include <asyncio/testing/testing.hpp>

@@ -27,6 +27,8 @@ namespace asyncio {
 
 class thread_pool_executor;
 class process_pool_executor;
+class command;
+struct subprocess_options;
 
 /// How a loop reaches the kernel; what a program sees is the same. `io_uring` falls back to epoll, without a word, where the
 /// kernel has none or forbids it, as in many containers; event_loop::backend() tells what a loop got. `automatic` is
@@ -480,6 +482,12 @@ class event_loop : public detail::spawner<event_loop> {
   auto connect_read_pipe(F&& factory, int fd);
   template <class F>
   auto connect_write_pipe(F&& factory, int fd);
+  /// As create_subprocess_exec() and create_subprocess_shell(): (std::shared_ptr<subprocess_transport>,
+  /// std::shared_ptr<P>); subprocess_protocols.hpp. Unlike Python's, no pipe that `.in`, `.out` and `.err` do not ask for.
+  template <class F, class O = subprocess_options>
+  auto subprocess_exec(F&& factory, command program, O options = {});
+  template <class F, class O = subprocess_options>
+  auto subprocess_shell(F&& factory, std::string_view text, O options = {});
 
   /// Calls f() in the loop when the process gets signal `number`; replaces an earlier handler.
   /// Errors: std::invalid_argument for what is not a signal or cannot be caught; std::runtime_error outside the main

@@ -49,6 +49,12 @@ void process_core::close_pipes() noexcept {
     if (channel) channel->close();
 }
 
+void send_signal(io::child& child, int number) {
+  if (const int error = child.signal(number); error != 0)
+    throw io::os_error(error,
+                       "cannot send signal " + std::to_string(number) + " to process " + std::to_string(child.pid()));
+}
+
 }  // namespace processes
 
 namespace {
@@ -174,12 +180,7 @@ coroutine<std::pair<std::string, std::string>> process::communicate_string(std::
 void process::terminate() { send_signal(SIGTERM); }
 void process::kill() { send_signal(SIGKILL); }
 
-void process::send_signal(int number) {
-  io::child& child = core("process.send_signal()").child();
-  if (const int error = child.signal(number); error != 0)
-    throw io::os_error(error,
-                       "cannot send signal " + std::to_string(number) + " to process " + std::to_string(child.pid()));
-}
+void process::send_signal(int number) { processes::send_signal(core("process.send_signal()").child(), number); }
 
 coroutine<> process::aenter() { return nothing(); }
 

@@ -49,6 +49,9 @@ class process_core final : public io::counted, private io::child_user {
   streams::wait_line end_line_;
 };
 
+/// Errors: std::system_error that names the signal and the child.
+void send_signal(io::child& child, int number);
+
 using process_ref = io::ref<process_core>;
 
 }  // namespace asyncio::processes

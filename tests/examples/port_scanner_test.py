@@ -67,6 +67,7 @@ class PortScanner(unittest.TestCase):
             opened, closed, silent = (int(word) for word in done.stdout.splitlines()[-1].split() if word.isdigit())
             self.assertEqual((opened + closed, silent), (last - first + 1, 0))
 
+    @unittest.skipIf(programs.SANITIZED, "without descriptors a sanitizer finds errors where there are none")
     def test_too_many_at_once_for_this_machine_is_an_error_and_no_closed_port(self):
         command = f"ulimit -n 30; exec {programs.path('port_scanner')} --range 1-2000 --limit 1000 --timeout 5 192.0.2.1"
         done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=programs.PATIENCE)

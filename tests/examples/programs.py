@@ -17,6 +17,8 @@ import unittest
 PATIENCE = 30.0
 # How much more memory a program takes than one that is not sanitized: ThreadSanitizer shadows every byte it touches.
 MEMORY_FACTOR = int(os.environ.get("ASYNCIO_TEST_MEMORY_FACTOR", "1"))
+# A sanitizer has needs of its own: UBSan makes a pipe to find out whether it may read some memory.
+SANITIZED = "ASYNCIO_TEST_SANITIZED" in os.environ
 
 STATS = re.compile(r"STATS conns=(\d+) tasks=(\d+) fds=(\d+) inflight=(\d+) rss_kb=(\d+)")
 

@@ -10,6 +10,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <cstring>
 #include <random>
 #include <stdexcept>
@@ -142,7 +143,10 @@ TEST(PoolWire, finds_nothing_in_another_build_or_in_what_is_not_loaded) {
   kernel::module_description about = kernel::describe_module(place.module);
   EXPECT_EQ(kernel::find_module(about).at(place.offset), reinterpret_cast<void (*)()>(&called_here));
   EXPECT_THROW((void)kernel::find_module(about).at(std::uint64_t{1} << 40), std::runtime_error);
-  EXPECT_THROW((void)kernel::find_module(about).at(0), std::runtime_error) << "the header is no code";
+  static int data = 0;
+  const auto begin = reinterpret_cast<std::uintptr_t>(&called_here) - place.offset;
+  const std::uint64_t data_offset = reinterpret_cast<std::uintptr_t>(&data) - begin;
+  EXPECT_THROW((void)kernel::find_module(about).at(data_offset), std::runtime_error) << "data is no code";
   about.identity += "0";
   EXPECT_THROW(kernel::find_module(about), std::runtime_error);
   about.name = "/nowhere/plugin.so";

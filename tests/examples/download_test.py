@@ -515,7 +515,8 @@ class DownloadTest(unittest.TestCase):
     # -- being stopped ------------------------------------------------------------------------------------------------
 
     def stop(self, process, number):
-        """Seconds from the signal to the end."""
+        """Seconds from the signal, for which it must have begun, to the end."""
+        programs.eventually(lambda: programs.catches(process.pid, number) or process.poll() is not None, "it has begun")
         start = time.monotonic()
         process.send_signal(number)
         process.communicate(timeout=programs.PATIENCE)
@@ -542,7 +543,7 @@ class DownloadTest(unittest.TestCase):
         moments = random.Random(5)
         for attempt in range(8):
             process = self.start()
-            time.sleep(0.05 + moments.uniform(0, 1.5) * attempt / 8)
+            time.sleep(moments.uniform(0, 1.5) * attempt / 8)
             if process.poll() is not None:
                 self.assertEqual(process.returncode, 0)
                 continue

@@ -49,6 +49,16 @@ def eventually(check, what, timeout=PATIENCE):
         time.sleep(0.02)
 
 
+def catches(pid, number):
+    """Has this process a handler for that signal? False, too, when it has ended."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii") as status:
+            mask = next((line for line in status if line.startswith("SigCgt:")), "SigCgt: 0")
+    except OSError:
+        return False
+    return int(mask.split()[1], 16) >> (number - 1) & 1 == 1
+
+
 class Server:
     """A running server: `with Server("echo_server") as server`. At the end of the block it must obey SIGTERM, exit
     with 0 and have written nothing on stderr; if the block fails, it is killed. `unix`: the path it listens on, instead

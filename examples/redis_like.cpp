@@ -14,7 +14,7 @@
 #include <cctype>
 #include <chrono>
 #include <cstdint>
-#include <functional>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -43,6 +43,7 @@ class session {
   }
 
   bool wants_to_go() const noexcept { return quit_; }
+  void send_away() noexcept { quit_ = true; }
 
   std::string obey(const resp::command& words) {
     std::string name = words[0];
@@ -171,13 +172,15 @@ const std::map<std::string, session::entry> session::known = {
 /// Answers all commands that have arrived whole.
 asyncio::coroutine<> answer(session& client, resp::parser& arrived, asyncio::stream_writer& writer) {
   try {
-    for (auto words = arrived.next(); words && !client.wants_to_go(); words = arrived.next()) {
+    while (!client.wants_to_go()) {
+      const auto words = arrived.next();
+      if (!words) break;
       writer.write(client.obey(*words));
       if (writer.get_write_buffer_size() > most_unsent) co_await writer.drain();
     }
   } catch (const resp::protocol_error& e) {
     writer.write(resp::error(std::string("Protocol error: ") + e.what()));
-    (void)client.obey({"QUIT"});
+    client.send_away();
   }
   co_await writer.drain();
 }

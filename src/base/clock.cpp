@@ -20,7 +20,8 @@ class machine_clock final : public clock_source {
 }  // namespace
 
 clock_source& steady_clock_source() noexcept {
-  static machine_clock clock;
+  // Never destroyed: threads with a loop may outlive the statics.
+  static auto& clock = *new machine_clock;
   return clock;
 }
 

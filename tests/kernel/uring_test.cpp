@@ -362,24 +362,26 @@ TEST_F(UringKernel, GoesOnInAnotherThreadWhenTheFirstHasEnded) {
 TEST_F(UringKernel, GoesOnInAnotherThreadWhileTheFirstSleeps) {
   tcp_pair pair;
   recorded_op read(io_kind::recv, pair.a);
-  int gate[2];
+  int done[2], gate[2];
+  ASSERT_EQ(::pipe2(done, O_CLOEXEC), 0);
   ASSERT_EQ(::pipe2(gate, O_CLOEXEC), 0);
+  char byte = 0;
   std::thread first([&] {
-    ASSERT_FALSE(kernel->start(read));
+    EXPECT_FALSE(kernel->start(read));
     turn(0s);
-    asyncio::kernel::write_wake_fd(wake_fd);
-    char byte = 0;
-    EXPECT_EQ(::read(gate[0], &byte, 1), 1);
+    EXPECT_EQ(::write(done[1], "", 1), 1);
+    char opened = 0;
+    EXPECT_EQ(::read(gate[0], &opened, 1), 1);
   });
-  turn(10s);  // not before the first one is done with it
+  EXPECT_EQ(::read(done[0], &byte, 1), 1);
+  turn(0s);
   put(pair.b, "x");
   EXPECT_EQ(::write(gate[1], "", 1), 1);
   first.join();
   finish(1);
   EXPECT_EQ(read.bytes, "x");
   kernel->forget(pair.a);
-  ::close(gate[0]);
-  ::close(gate[1]);
+  for (const int fd : {done[0], done[1], gate[0], gate[1]}) ::close(fd);
 }
 
 TEST_F(UringKernel, IsOutOfReachOfAForkedChild) {

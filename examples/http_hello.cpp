@@ -24,10 +24,10 @@ http::request parse(std::string_view head) {
   http::head_parser parser;
   bool complete = false;
   while (!complete) {
-    const std::size_t line = head.find('\n') + 1;
-    if (line == 0) throw http::refusal(400, "not a request line");
-    complete = parser.feed(head.substr(0, line));
-    head.remove_prefix(line);
+    const std::size_t end = head.find('\n');
+    if (end == std::string_view::npos) throw http::refusal(400, "not a request line");
+    complete = parser.feed(head.substr(0, end + 1));
+    head.remove_prefix(end + 1);
   }
   return parser.finish();
 }

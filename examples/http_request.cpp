@@ -155,8 +155,9 @@ void head_parser::read_connection(std::string_view value) {
   while (true) {
     const std::size_t comma = value.find(',');
     const std::string_view word = trimmed(value.substr(0, comma));
-    if (same_word(word, "close")) request_.keep_alive = false;
+    if (same_word(word, "close")) wants_close_ = true;
     if (same_word(word, "keep-alive") && minor_version_ == 0) request_.keep_alive = true;
+    if (wants_close_) request_.keep_alive = false;
     if (comma == std::string_view::npos) return;
     value.remove_prefix(comma + 1);
   }

@@ -66,6 +66,7 @@ class head_parser {
   std::size_t bytes_ = 0;
   std::size_t lines_ = 0;
   bool skipped_empty_line_ = false;
+  bool wants_close_ = false;
   bool conditional_range_ = false;
   std::size_t hosts_ = 0;
   std::size_t transfer_encodings_ = 0;

@@ -11,6 +11,7 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdio>
+#include <memory>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -27,8 +28,10 @@ struct settings {
   asyncio::backend_kind backend = asyncio::backend_kind::automatic;
 };
 
-asyncio::coroutine<> echo(std::size_t& served, asyncio::stream_reader reader, asyncio::stream_writer writer) {
-  ++served;
+using counter = std::shared_ptr<std::size_t>;  // shared with connections, which may outlive their server
+
+asyncio::coroutine<> echo(counter served, asyncio::stream_reader reader, asyncio::stream_writer writer) {
+  ++*served;
   try {
     bool more = true;
     while (more) {
@@ -43,8 +46,8 @@ asyncio::coroutine<> echo(std::size_t& served, asyncio::stream_reader reader, as
 
 /// The server of one thread, until `stop` is shut down; then its connections have 5 s to end. Yields how many there were.
 asyncio::coroutine<std::size_t> serve(settings s, asyncio::channel<int> listening, asyncio::channel<int> stop) {
-  std::size_t served = 0;
-  auto handler = [&served](asyncio::stream_reader reader, asyncio::stream_writer writer) {
+  const counter served = std::make_shared<std::size_t>(0);
+  auto handler = [served](asyncio::stream_reader reader, asyncio::stream_writer writer) {
     return echo(served, std::move(reader), std::move(writer));
   };
   std::optional<asyncio::server> server;
@@ -57,7 +60,7 @@ asyncio::coroutine<std::size_t> serve(settings s, asyncio::channel<int> listenin
   co_await listening.put(server->port());
   co_await stop.next();
   co_await server->shutdown(5s);
-  co_return served;
+  co_return *served;
 }
 
 asyncio::coroutine<> serve_in(asyncio::loop_group& group, settings s) {
@@ -68,7 +71,7 @@ asyncio::coroutine<> serve_in(asyncio::loop_group& group, settings s) {
     servers.push_back(group.submit_to(i, serve, s, listening, stop));
     auto port = co_await listening.next();
     if (!port) co_await servers.back();  // it says why
-    s.port = port.value_or(0);           // the first one's, for all
+    s.port = *port;                      // the first one's, for all
   }
   std::printf("LISTENING %d\n", s.port);
   std::fflush(stdout);

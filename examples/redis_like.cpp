@@ -20,6 +20,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace resp = example::resp;
 using idle_timeout = std::optional<asyncio::timedelta>;
@@ -43,6 +44,7 @@ class session {
   }
 
   bool wants_to_go() const noexcept { return quit_; }
+  bool listens() const noexcept { return !subscribed_.empty(); }
   void send_away() noexcept { quit_ = true; }
 
   std::string obey(const resp::command& words) {
@@ -122,8 +124,8 @@ class session {
     return reply;
   }
   std::string unsubscribe(const resp::command& words) {
-    std::set<std::string> from(words.begin() + 1, words.end());
-    if (from.empty()) from = subscribed_;
+    std::vector<std::string> from(words.begin() + 1, words.end());
+    if (from.empty()) from.assign(subscribed_.begin(), subscribed_.end());
     std::string reply;
     for (const std::string& channel : from) {
       subscribed_.erase(channel);
@@ -169,20 +171,20 @@ const std::map<std::string, session::entry> session::known = {
     {"COMMAND", {&session::table, 1, any_number}},
 };
 
-/// Answers all commands that have arrived whole.
-asyncio::coroutine<> answer(session& client, resp::parser& arrived, asyncio::stream_writer& writer) {
+/// Answers all commands that have arrived whole. A client that takes no reply for too long is silent.
+asyncio::coroutine<> answer(session& client, resp::parser& arrived, asyncio::stream_writer& writer, idle_timeout idle) {
   try {
     while (!client.wants_to_go()) {
       const auto words = arrived.next();
       if (!words) break;
       writer.write(client.obey(*words));
-      if (writer.get_write_buffer_size() > most_unsent) co_await writer.drain();
+      if (writer.get_write_buffer_size() > most_unsent) co_await asyncio::wait_for(writer.drain(), idle);
     }
   } catch (const resp::protocol_error& e) {
     writer.write(resp::error(std::string("Protocol error: ") + e.what()));
     client.send_away();
   }
-  co_await writer.drain();
+  co_await asyncio::wait_for(writer.drain(), idle);
 }
 
 asyncio::coroutine<> serve_client(database& data, idle_timeout idle, asyncio::stream_reader reader,
@@ -191,10 +193,11 @@ asyncio::coroutine<> serve_client(database& data, idle_timeout idle, asyncio::st
   resp::parser arrived;
   try {
     while (!client.wants_to_go()) {
-      const std::string bytes = co_await asyncio::wait_for(reader.read(64 * 1024), idle);
+      const idle_timeout patience = client.listens() ? std::nullopt : idle;  // who listens need not speak
+      const std::string bytes = co_await asyncio::wait_for(reader.read(64 * 1024), patience);
       if (bytes.empty()) break;
       arrived.feed(bytes);
-      co_await asyncio::wait_for(answer(client, arrived, writer), idle);
+      co_await answer(client, arrived, writer, idle);
     }
   } catch (const asyncio::timeout_error&) {
     writer.abort();

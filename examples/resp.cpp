@@ -34,6 +34,7 @@ std::optional<command> parser::next() {
     if (!take_argument()) return std::nullopt;
     --missing_;
   }
+  held_ = 0;
   return std::exchange(command_, {});
 }
 
@@ -44,6 +45,8 @@ bool parser::take_argument() {
     if (!line->starts_with('$')) throw protocol_error("expected '$' before an argument");
     const auto size = to_number(line->substr(1));
     if (!size || *size < 0 || *size > longest_argument) throw protocol_error("invalid bulk length");
+    held_ += *size;
+    if (held_ > longest_command) throw protocol_error("too long a command");
     argument_ = *size;
   }
   const auto size = static_cast<std::size_t>(argument_);

@@ -25,6 +25,7 @@ class parser {
  public:
   static constexpr std::size_t longest_line = 64 * 1024;
   static constexpr std::int64_t most_arguments = 1024 * 1024, longest_argument = 512 * 1024 * 1024;
+  static constexpr std::int64_t longest_command = 1024 * 1024 * 1024;  // all arguments together
 
   void feed(std::string_view bytes);
   /// The next command that has arrived whole; it has a name. Errors: protocol_error.
@@ -38,6 +39,7 @@ class parser {
   std::size_t at_ = 0;          // what is before it is read
   std::int64_t missing_ = 0;    // arguments of the array that has begun
   std::int64_t argument_ = -1;  // the size of the one that has begun
+  std::int64_t held_ = 0;       // bytes of those before it
   command command_;
 };
 

@@ -223,7 +223,8 @@ class server {
   int port() const;
   event_loop& get_loop() const;
 
-  /// async_with(std::move(s), …): close() and wait_closed() at its end.
+  /// async_with(std::move(s), …): close() and wait_closed() at its end; when the body has thrown, or was cancelled, the
+  /// clients are cancelled and cut.
   coroutine<> aenter();
   coroutine<> aexit(std::exception_ptr error);
 

@@ -53,7 +53,8 @@ class subprocess_transport {
   virtual int get_pid() const = 0;
   /// Nothing while it runs; its exit status, or -N when signal N has ended it. 255 when somebody else has reaped it.
   virtual std::optional<int> get_returncode() const = 0;
-  /// The pipe to its input (0), or from its output (1) or errors (2); null where nobody asked for one.
+  /// The pipe to its input (0), or from its output (1) or errors (2); null where nobody asked for one. They keep the
+  /// protocols that they have: with another one, connection_lost() of the child would never come.
   virtual std::shared_ptr<transport> get_pipe_transport(int fd) const = 0;
 
   /// To one that has ended: nothing. Errors: std::system_error (EINVAL, EPERM).
@@ -64,7 +65,8 @@ class subprocess_transport {
   virtual void close() = 0;
   virtual bool is_closing() const = 0;
 
-  /// Who is told from now on; its connection_made() is not called. Errors: std::invalid_argument for null and for other kinds.
+  /// Who is told from now on, until connection_lost(); its connection_made() is not called.
+  /// Errors: std::invalid_argument for null and for other kinds.
   virtual void set_protocol(std::shared_ptr<base_protocol> p) = 0;
   /// Null once connection_lost() was called.
   virtual std::shared_ptr<base_protocol> get_protocol() const = 0;

@@ -128,8 +128,9 @@ class transport {
   /// -1 once it is closed.
   virtual int fileno() const = 0;
 
-  /// Who is told from now on: a protocol or a buffered_protocol, whose connection_made() is not called.
-  /// Errors: std::invalid_argument for null and for other kinds.
+  /// Who is told from now on, until connection_lost(): a protocol or a buffered_protocol, whose connection_made() is not
+  /// called.
+  /// Nobody, when connection_lost() was called. Errors: std::invalid_argument for null and for other kinds.
   virtual void set_protocol(std::shared_ptr<base_protocol> p) = 0;
   /// Null once connection_lost() was called.
   virtual std::shared_ptr<base_protocol> get_protocol() const = 0;
@@ -159,7 +160,7 @@ class datagram_transport {
   virtual socket_address peername() const = 0;
   virtual socket_address sockname() const = 0;
   virtual int fileno() const = 0;
-  /// Errors: std::invalid_argument for null and for other kinds.
+  /// Nobody, when connection_lost() was called. Errors: std::invalid_argument for null and for other kinds.
   virtual void set_protocol(std::shared_ptr<base_protocol> p) = 0;
   virtual std::shared_ptr<base_protocol> get_protocol() const = 0;
 };

@@ -51,6 +51,7 @@ void datagram_protocol_transport::set_protocol(std::shared_ptr<base_protocol> p)
   auto* face = dynamic_cast<datagram_protocol*>(p.get());
   if (face == nullptr) throw std::invalid_argument("a datagram transport needs a datagram_protocol");
   check_thread("datagram_transport.set_protocol()");
+  if (lost_) return;
   std::swap(protocol_, p);
   face_ = face;
 }

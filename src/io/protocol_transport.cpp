@@ -112,6 +112,7 @@ void protocol_transport::set_protocol(std::shared_ptr<base_protocol> p) {
   if (plain == nullptr && buffered == nullptr)
     throw std::invalid_argument("a stream transport needs a protocol or a buffered_protocol");
   check_thread("transport.set_protocol()");
+  if (lost_) return;
   std::swap(protocol_, p);
   plain_ = plain;
   buffered_ = buffered;
@@ -389,8 +390,9 @@ bool protocol_transport::is_closing() const {
 }
 
 void protocol_transport::end(std::exception_ptr error) noexcept {
-  if (lost_ || channel_->closing()) return;
-  error_ = std::move(error);
+  if (lost_) return;
+  if (!channel_->closing()) error_ = std::move(error);
+  shut_down();
   channel_->abort();
 }
 

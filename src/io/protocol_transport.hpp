@@ -3,6 +3,7 @@
 #include "io/channel.hpp"
 #include "io/protocol_host.hpp"
 #include "io/secure.hpp"
+#include "io/socket.hpp"
 
 #include <asyncio/transports.hpp>
 
@@ -73,8 +74,8 @@ class protocol_transport final : public asyncio::transport,
   void unlock_output() noexcept;
   /// Within the lock: buffers bytes of the file, and calls `then` as lock_output() does. Errors: std::bad_alloc.
   void write_locked(std::string bytes, void (*then)(void*) noexcept, void* context);
-  /// No bytes may pass by the channel: it is no plain socket.
-  bool is_plain() const { return !channel_->security(); }
+  /// Bytes may pass by the channel: it is a plain socket.
+  bool is_plain() const { return !channel_->security() && is_stream_socket(channel_->fd()); }
   bool lost() const noexcept { return lost_; }
 
   /// The library's own: see make().

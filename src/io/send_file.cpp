@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "io/send_file.hpp"
 
+#include "io/socket.hpp"
+
 #include "io/io.hpp"
 #include "kernel/pipe.hpp"
 #include "kernel/sys.hpp"
@@ -35,10 +37,7 @@ std::int64_t uninterrupted(Call call) noexcept {
 }  // namespace
 
 void require_stream_socket(int fd, const char* call) {
-  int type = 0;
-  socklen_t size = sizeof type;
-  if (const int error = sys::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size); error < 0 || type != SOCK_STREAM)
-    throw std::invalid_argument(std::string(call) + "(): only stream sockets take files");
+  if (!is_stream_socket(fd)) throw std::invalid_argument(std::string(call) + "(): only stream sockets take files");
 }
 
 file_sender::file_sender(int file, const sendfile_options& options)

@@ -96,6 +96,12 @@ int duplicate(int fd) {
   return copy;
 }
 
+bool is_stream_socket(int fd) noexcept {
+  int type = 0;
+  socklen_t size = sizeof type;
+  return sys::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
 void adopt_stream_socket(int fd) {
   int type = 0, family = 0;
   socklen_t size = sizeof type;

@@ -49,6 +49,8 @@ class room_delay {
 /// A stream socket, non-blocking and close-on-exec; TCP_NODELAY on TCP. Errors: std::system_error.
 unique_fd open_stream_socket(address_family family);
 
+bool is_stream_socket(int fd) noexcept;
+
 /// Takes over somebody's stream socket: makes it non-blocking, TCP_NODELAY on TCP.
 /// Errors: std::invalid_argument when it is none; std::system_error. The descriptor is the caller's again then.
 void adopt_stream_socket(int fd);

@@ -46,6 +46,8 @@ stream_transport::stream_transport(loop::loop& l, unique_fd fd, stream_kind kind
   recv_.kind = kind == stream_kind::socket ? kernel::io_kind::recv : kernel::io_kind::read;
   send_.kind = kind == stream_kind::socket ? kernel::io_kind::send : kernel::io_kind::write;
   recv_.fd = send_.fd = fd_;
+  // A terminal gives a line at a time, a pipe of packets one of them: less than was asked for is not the last of it.
+  recv_.bounded_reads = kind != stream_kind::socket;
   recv_.done = &stream_transport::recv_done;
   send_.done = &stream_transport::send_done;
   flush_.done = &stream_transport::turn_ended;

@@ -115,6 +115,7 @@ void protocol_process::finish_if_over() noexcept {
   closing_ = true;
   home_.get().remove_close_hook(hook_);
   tell("subprocess_protocol.connection_lost() failed", [](subprocess_protocol& p) { p.connection_lost(nullptr); });
+  over_ = true;
   told_ = nullptr;
   const auto last = std::move(protocol_);
 }
@@ -124,6 +125,7 @@ void protocol_process::loop_closes(detail::close_hook* self) noexcept {
   protocol_process* me = static_cast<owned_hook*>(self)->owner;
   const auto alive = std::move(me->self_);
   me->closing_ = true;
+  me->over_ = true;
   me->told_ = nullptr;
   me->child_->set_user(nullptr);
   const auto last = std::move(me->protocol_);
@@ -153,7 +155,8 @@ void protocol_process::send_signal(int number) {
 void protocol_process::close() {
   check_thread("subprocess_transport.close()");
   if (std::exchange(closing_, true)) return;
-  for (const auto& pipe : pipes_)
+  if (pipes_[0] != nullptr) pipes_[0]->abort();  // who would read it is killed
+  for (const auto& pipe : {pipes_[1], pipes_[2]})
     if (pipe != nullptr) pipe->close();
   child_->signal(SIGKILL);  // nothing, when it has ended
 }
@@ -167,6 +170,7 @@ void protocol_process::set_protocol(std::shared_ptr<base_protocol> p) {
   auto* known = dynamic_cast<subprocess_protocol*>(p.get());
   if (known == nullptr) throw std::invalid_argument("the transport of a child process needs a subprocess_protocol");
   check_thread("subprocess_transport.set_protocol()");
+  if (over_) return;
   std::swap(protocol_, p);
   told_ = known;
 }

@@ -63,6 +63,7 @@ class protocol_process final : public subprocess_transport,
   std::size_t open_pipes_ = 0;
   bool ended_ = false;
   bool closing_ = false;
+  bool over_ = false;  // connection_lost() was called, or nobody will be
   owned_hook hook_;
   std::shared_ptr<protocol_process> self_;
 };

@@ -171,8 +171,13 @@ coroutine<streams::core_ref> connect_unix(std::string path, owned_options option
   co_return co_await connect_by(std::move(query), options.sock, options, std::move(secure));
 }
 
-coroutine<connection> make_streams(coroutine<streams::core_ref> connecting) {
-  streams::core_ref core = co_await std::move(connecting);
+coroutine<connection> open(std::string host, int port, owned_options options) {
+  streams::core_ref core = co_await connect(std::move(host), port, std::move(options));
+  co_return streams::make_connection(std::move(core));
+}
+
+coroutine<connection> open_unix(std::string path, owned_options options) {
+  streams::core_ref core = co_await connect_unix(std::move(path), std::move(options));
   co_return streams::make_connection(std::move(core));
 }
 
@@ -185,11 +190,11 @@ coroutine<io::ref<io::channel>> take_channel(coroutine<streams::core_ref> connec
 }  // namespace
 
 coroutine<connection> open_connection(std::string_view host, int port, connection_options options) {
-  return make_streams(connect(std::string(host), port, owned_options(options)));
+  return open(std::string(host), port, owned_options(options));
 }
 
 coroutine<connection> open_unix_connection(std::string_view path, connection_options options) {
-  return make_streams(connect_unix(std::string(path), owned_options(options)));
+  return open_unix(std::string(path), owned_options(options));
 }
 
 namespace streams {

@@ -228,6 +228,9 @@ std::vector<socket_address> server::sockets() const { return core("server.socket
 int server::port() const { return core("server.port()").port(); }
 event_loop& server::get_loop() const { return core("server.get_loop()").loop(); }
 coroutine<> server::aenter() { return nothing(); }
-coroutine<> server::aexit(std::exception_ptr) { return close_and_wait(server_ref::share(&core("server.aexit()"))); }
+coroutine<> server::aexit(std::exception_ptr error) {
+  const server_ref core = server_ref::share(&this->core("server.aexit()"));
+  return error == nullptr ? close_and_wait(core) : shut_down(core, {});
+}
 
 }  // namespace asyncio

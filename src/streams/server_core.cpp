@@ -23,6 +23,8 @@ struct server_core::client final : stream_core::observer,
   io::ref<server_core> owner;
   core_ref core;
   task<> served;
+  std::weak_ptr<io::protocol_transport>
+      told;  // its protocol's, which may have TLS on top of the channel, or send a file
   bool open = true;
   bool running = false;
   client* prev_client = nullptr;
@@ -41,6 +43,18 @@ struct server_core::client final : stream_core::observer,
       owner->serve(this);
     else if (owner->loop_->get_debug() && !owner->home_.get().closing())
       coro::report(owner->loop_, "Error on transport creation for incoming connection", error);
+  }
+  void close() noexcept {
+    if (const auto transport = told.lock())
+      transport->close();
+    else
+      core->channel()->close();
+  }
+  void abort() noexcept {
+    if (const auto transport = told.lock())
+      transport->end(nullptr);
+    else
+      core->channel()->abort();
   }
   static void task_ended(detail::waiter* self, detail::future_core*) noexcept {
     auto* c = static_cast<client*>(self);
@@ -161,6 +175,7 @@ void server_core::serve_by_protocol(client* c) noexcept {
                                                    factory->make(factory), make_host(*loop_, factory->variables));
     c->core->set_observer(nullptr);
     made->set_observer(c);
+    c->told = made;
     made->start();
   } catch (...) {
     coro::report(loop_, "cannot make a protocol for a client", std::current_exception());
@@ -238,11 +253,11 @@ void server_core::throttle() noexcept {
 }
 
 void server_core::close_clients() noexcept {
-  for (client* c = clients_; c != nullptr; c = c->next_client) c->core->channel()->close();
+  for (client* c = clients_; c != nullptr; c = c->next_client) c->close();
 }
 
 void server_core::abort_clients() noexcept {
-  for (client* c = clients_; c != nullptr; c = c->next_client) c->core->channel()->abort();
+  for (client* c = clients_; c != nullptr; c = c->next_client) c->abort();
 }
 
 void server_core::cancel_clients() {

@@ -112,8 +112,8 @@ class TcpProxy(unittest.TestCase):
         with socket.create_server((LOCAL, 0)) as nobody:
             port = nobody.getsockname()[1]
         with self.assertRaisesRegex(AssertionError, f"tcp_proxy: cannot connect to {LOCAL}:{port}: Connection refused"):
-            with programs.Server("tcp_proxy", "--to", f"{LOCAL}:{port}") as server, server.connect() as client:
-                with self.assertRaises(ConnectionResetError):
+            with programs.Server("tcp_proxy", "--to", f"{LOCAL}:{port}") as server:
+                with self.assertRaises(ConnectionResetError), server.connect() as client:
                     client.recv(1)
 
     def test_proxies_can_stand_in_a_row(self):

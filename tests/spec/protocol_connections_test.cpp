@@ -8,6 +8,8 @@
 #endif
 
 #include <algorithm>
+#include <cstdlib>
+#include <cstring>
 
 #include <netinet/tcp.h>
 
@@ -525,6 +527,29 @@ TEST(Pipes, one_that_cannot_be_watched_is_an_error_and_leaves_nothing_open) {
 }
 
 #endif
+
+// A read gives one packet of a SEQPACKET socket, or one line of a terminal, however many wait.
+TEST(Pipes, what_comes_in_pieces_of_its_own_comes_whole) {
+  testing::run([]() -> coroutine<> {
+    int fds[2];
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+    const owned_fd peer(fds[1]);
+    auto [t, p] = co_await get_running_loop().connect_read_pipe(make_recorder, fds[0]);
+    for (const char* packet : {"one ", "two ", "three"}) EXPECT_GT(::send(peer, packet, std::strlen(packet), 0), 0);
+    co_await until([&p = p] { return p->received == "one two three"; });
+
+    const owned_fd terminal(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+    EXPECT_EQ(::grantpt(terminal), 0);
+    EXPECT_EQ(::unlockpt(terminal), 0);
+    const int end = ::open(::ptsname(terminal), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    auto [tt, tp] = co_await get_running_loop().connect_read_pipe(make_recorder, end);
+    EXPECT_EQ(::write(terminal, "one\ntwo\nthree\n", 14), 14);
+    co_await until([&tp = tp] { return tp->received == "one\ntwo\nthree\n"; });
+    t->close();
+    tt->close();
+    co_await until([&p = p, &tp = tp] { return p->lost && tp->lost; });
+  });
+}
 
 TEST(Pipes, may_be_cancelled_at_every_point) {
   auto body = []() -> coroutine<> {

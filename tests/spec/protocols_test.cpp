@@ -413,6 +413,16 @@ TEST(Protocols, one_that_nobody_else_has_may_exchange_itself) {
 }
 
 // S174
+TEST(Protocols, none_comes_after_the_loss) {
+  testing::run([]() -> coroutine<> {
+    auto on = co_await on_pair();
+    on.t->abort();
+    co_await until([&] { return on.p->lost; });
+    on.t->set_protocol(std::make_shared<recorder>());
+    EXPECT_EQ(on.t->get_protocol(), nullptr);
+  });
+}
+
 TEST(Protocols, add_reader_refuses_a_transports_descriptor) {
   testing::run([]() -> coroutine<> {
     auto on = co_await on_pair();

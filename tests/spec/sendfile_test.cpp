@@ -190,6 +190,62 @@ TEST(Sendfile, close_waits_for_its_end_and_abort_ends_it) {
   });
 }
 
+TEST(Sendfile, into_a_pipe_is_a_copy_which_abort_ends) {
+  testing::run([]() -> coroutine<> {
+    event_loop& loop = get_running_loop();
+    const std::string text = numbers(500'000);
+    const sample file(text);
+    const auto make = [] { return std::make_shared<recorder>(); };
+    for (const bool abort : {false, true}) {
+      int fds[2];
+      EXPECT_EQ(::pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+      const owned_fd reader(fds[0]);
+      auto [t, p] = co_await loop.connect_write_pipe(make, fds[1]);
+      task<std::uint64_t> sending = create_task(loop.sendfile(*t, file.fd()));
+      co_await quiet();
+      EXPECT_FALSE(sending.done());
+      if (abort) {
+        t->abort();
+        const std::string end = co_await ending(sending);
+        EXPECT_TRUE(contains(end, "connection lost while a file was sent")) << end;
+      } else {
+        std::string got;
+        for (int i = 0; i < 20'000 && got.size() < text.size(); ++i) {
+          char some[4096];
+          const ssize_t n = ::read(reader, some, sizeof some);
+          if (n > 0) got.append(some, static_cast<std::size_t>(n));
+          co_await sleep(0s);
+        }
+        EXPECT_TRUE(got == text) << got.size();
+        const std::uint64_t sent = co_await sending;
+        EXPECT_EQ(sent, text.size());
+        t->close();
+      }
+      co_await until([&p = p] { return p->lost; });
+    }
+  });
+}
+
+// The server ends connections as their transports do, which know of the file.
+TEST(Sendfile, a_server_that_shuts_down_ends_it) {
+  testing::run([]() -> coroutine<> {
+    event_loop& loop = get_running_loop();
+    const sample file(numbers(30'000'000));
+    std::shared_ptr<recorder> served;
+    const auto make = [&served] { return served = std::make_shared<recorder>(); };
+    server s = co_await loop.create_server(make, "127.0.0.1", 0);
+    connection client = co_await open_connection("127.0.0.1", s.port());
+    co_await until([&] { return served != nullptr && served->through != nullptr; });
+    task<std::uint64_t> sending = create_task(loop.sendfile(*served->through, file.fd()));
+    co_await quiet();
+    EXPECT_FALSE(sending.done());
+    co_await s.shutdown(1ms);
+    EXPECT_TRUE(served->lost);
+    const std::string end = co_await ending(sending);
+    EXPECT_TRUE(contains(end, "cannot send a file")) << end;
+  });
+}
+
 // S224
 TEST(Sendfile, a_peer_that_goes_in_the_middle_is_an_error) {
   testing::run([]() -> coroutine<> {

@@ -344,6 +344,17 @@ TEST(WaitFor, no_time_at_all_refuses_a_coroutine_that_was_moved_from) {
   EXPECT_EQ(testing::run([&]() -> coroutine<int> { co_return co_await std::move(c); }), 1);
 }
 
+TEST(WaitFor, with_no_time_at_all_for_a_connection_reports_nothing) {
+  log_watch log;
+  testing::run([]() -> coroutine<> {
+    std::string end = co_await ending(asyncio::wait_for(open_connection("127.0.0.1", 1), 0s));
+    EXPECT_EQ(end, "timeout_error");
+    end = co_await ending(asyncio::wait_for(open_unix_connection("nowhere"), 0s));
+    EXPECT_EQ(end, "timeout_error");
+  });
+  EXPECT_EQ(log.taken(), lines());
+}
+
 // S115
 TEST(WaitFor, with_no_time_at_all_that_is_dropped_names_the_coroutine_that_never_ran) {
   log_watch log;

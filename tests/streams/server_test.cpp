@@ -46,6 +46,29 @@ TEST(Server, ServesFromTheMomentItIsStarted) {
   });
 }
 
+TEST(Server, OfAScopeThatFailsWaitsForNobody) {
+  run_clean([]() -> coroutine<> {
+    server s = co_await start_server(echo, "127.0.0.1", 0);
+    connection stays = co_await open_connection("127.0.0.1", s.port());
+    std::string came = "nothing";
+    auto body = [&]() -> coroutine<> {
+      stays.writer.write("x");
+      came = co_await stays.reader.readexactly(1);
+      throw std::runtime_error("enough");
+    };
+    bool thrown = false;
+    try {
+      co_await async_with(std::move(s), body);
+    } catch (const std::runtime_error&) {
+      thrown = true;
+    }
+    EXPECT_TRUE(thrown);
+    EXPECT_EQ(came, "x");
+    std::string end = co_await stays.reader.read();
+    EXPECT_EQ(end, "");
+  });
+}
+
 TEST(Server, TakesEveryKindOfHandler) {
   run_clean([]() -> coroutine<> {
     int calls = 0;

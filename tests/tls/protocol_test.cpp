@@ -165,6 +165,30 @@ TEST(TlsProtocols, may_begin_tls_in_the_middle_of_a_connection) {  // S208
   });
 }
 
+TEST(TlsProtocols, a_server_closes_those_that_have_begun_tls_with_all_that_is_buffered_and_a_goodbye) {
+  run_clean([]() -> coroutine<> {
+    const contexts c;
+    event_loop& loop = get_running_loop();
+    auto served = std::make_shared<upgrading_server>(c.server);
+    auto factory = [served] { return served; };
+    server s = co_await loop.create_server(factory, "127.0.0.1", 0);
+    auto [t, p] = co_await loop.create_connection([] { return std::make_shared<client>(); }, "127.0.0.1", s.port());
+    t->write("STARTTLS");
+    co_await until([&p = p] { return p->received == "GO"; });
+    co_await loop.start_tls(*t, *p, c.client, {.server_hostname = "localhost"});
+    t->write("in secret");
+    co_await until([&p = p] { return p->received == "GOin secret"; });
+    served->through->write(std::string(3'000'000, 'x'));
+    s.close_clients();
+    co_await until([&] { return p->lost && served->lost; });
+    EXPECT_EQ(p->received.size(), 11u + 3'000'000);
+    EXPECT_EQ(p->loss, nullptr);
+    EXPECT_EQ(served->loss, nullptr);
+    s.close();
+    co_await s.wait_closed();
+  });
+}
+
 TEST(TlsProtocols, a_failed_upgrade_ends_the_connection_of_both) {  // S210
   run_clean([]() -> coroutine<> {
     const contexts c;

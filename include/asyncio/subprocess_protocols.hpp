@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
+#include <asyncio/detail/shared_pointers.hpp>
 #include <asyncio/protocols.hpp>
 #include <asyncio/subprocess.hpp>
 #include <asyncio/transports.hpp>
@@ -7,7 +8,6 @@
 #include <concepts>
 #include <cstddef>
 #include <exception>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>

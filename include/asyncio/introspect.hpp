@@ -54,7 +54,8 @@ class call_graph {
   };
   /// All that a capture has met, each once; shared by the graphs that are made of it.
   struct nodes : detail::counted {
-    nodes() noexcept : counted([](detail::counted* self) noexcept { delete static_cast<nodes*>(self); }) {}
+    nodes() noexcept;
+    ~nodes();
     std::vector<node> all;
   };
 
@@ -64,11 +65,11 @@ class call_graph {
   explicit operator bool() const noexcept { return static_cast<bool>(all_); }
 
   /// The task or future; empty in an empty graph.
-  any_task future() const { return all_ ? here().future : any_task(); }
+  any_task future() const;
   /// Its coroutines, the innermost first. None of a future, or when it is done.
   const std::vector<frame_call_graph_entry>& call_stack() const& noexcept;
   /// A temporary graph gives a copy, for `for (auto& entry : t.get_stack().call_stack())`.
-  std::vector<frame_call_graph_entry> call_stack() && { return static_cast<const call_graph&>(*this).call_stack(); }
+  std::vector<frame_call_graph_entry> call_stack() &&;
   /// How many they are.
   std::size_t size() const noexcept { return call_stack().size(); }
   /// The same of every task that waits for it, whether by co_await, gather(), wait(), wait_for(), shield(),
@@ -78,7 +79,7 @@ class call_graph {
   std::string to_string() const;
 
  private:
-  const node& here() const noexcept { return all_->all[place_]; }
+  const node& here() const noexcept;
   detail::counted_ptr<nodes> all_;
   std::size_t place_ = 0;
 };

@@ -101,6 +101,18 @@ std::uint_least32_t frame_call_graph_entry::line() const noexcept {
   return coro::is_internal(function_) ? 0 : place_.line();
 }
 
+call_graph::nodes::nodes() noexcept
+    : counted([](detail::counted* self) noexcept { delete static_cast<nodes*>(self); }) {}
+call_graph::nodes::~nodes() = default;
+
+const call_graph::node& call_graph::here() const noexcept { return all_->all[place_]; }
+
+any_task call_graph::future() const { return all_ ? here().future : any_task(); }
+
+std::vector<frame_call_graph_entry> call_graph::call_stack() && {
+  return static_cast<const call_graph&>(*this).call_stack();
+}
+
 const std::vector<frame_call_graph_entry>& call_graph::call_stack() const& noexcept {
   static const std::vector<frame_call_graph_entry> none;
   return all_ ? here().call_stack : none;

@@ -391,7 +391,7 @@ bool protocol_transport::is_closing() const {
 
 void protocol_transport::end(std::exception_ptr error) noexcept {
   if (lost_) return;
-  if (!channel_->closing()) error_ = std::move(error);
+  if (error != nullptr) error_ = std::move(error);
   shut_down();
   channel_->abort();
 }

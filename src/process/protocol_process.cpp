@@ -181,7 +181,7 @@ namespace detail {
 
 namespace {
 
-/// Everything that can fail for want of memory or descriptors comes before the child is there.
+/// What can fail comes before the child is there, but for the descriptor that watches its input: then it is killed.
 std::shared_ptr<subprocess_transport> start(event_loop& loop, const protocol_factory_ptr& factory,
                                             processes::child_request r) {
   r.check();

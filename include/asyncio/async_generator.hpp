@@ -2,6 +2,7 @@
 #pragma once
 #include <asyncio/awaitable.hpp>
 #include <asyncio/coroutine.hpp>
+#include <asyncio/detail/pointers.hpp>
 #include <asyncio/timeout.hpp>
 
 #include <concepts>
@@ -103,10 +104,10 @@ class [[nodiscard("a generator runs when next() is awaited")]] async_generator {
   class next_call;
   using value_type = T;
 
-  async_generator(async_generator&& other) noexcept : promise_(std::exchange(other.promise_, nullptr)) {}
+  async_generator(async_generator&& other) noexcept : promise_(detail::taken(other.promise_)) {}
   async_generator& operator=(async_generator&& other) noexcept {
     async_generator old(std::move(*this));
-    promise_ = std::exchange(other.promise_, nullptr);
+    promise_ = detail::taken(other.promise_);
     return *this;
   }
   ~async_generator();

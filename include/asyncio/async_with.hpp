@@ -2,6 +2,7 @@
 #pragma once
 #include <asyncio/awaitable.hpp>
 #include <asyncio/coroutine.hpp>
+#include <asyncio/detail/pointers.hpp>
 #include <asyncio/detail/smart_pointers.hpp>
 #include <asyncio/errors.hpp>
 #include <asyncio/timeout.hpp>
@@ -392,10 +393,10 @@ coroutine<T*> enter_into(async_exit_stack* stack, std::unique_ptr<Entry> entry);
 class async_exit_stack {
  public:
   async_exit_stack() noexcept = default;
-  async_exit_stack(async_exit_stack&& other) noexcept : top_(std::exchange(other.top_, nullptr)) {}
+  async_exit_stack(async_exit_stack&& other) noexcept : top_(detail::taken(other.top_)) {}
   async_exit_stack& operator=(async_exit_stack&& other) noexcept {
     async_exit_stack old(std::move(*this));
-    top_ = std::exchange(other.top_, nullptr);
+    top_ = detail::taken(other.top_);
     return *this;
   }
   /// What was not left is dropped, and that is logged: aclose() is the end.

@@ -100,7 +100,7 @@ class encoder {
 
   std::string_view bytes() const noexcept { return bytes_; }
   /// The bytes, which are not here any more.
-  std::string take() noexcept { return std::exchange(bytes_, {}); }
+  std::string take() noexcept;
 
  private:
   std::string bytes_;
@@ -350,8 +350,8 @@ struct codec<std::chrono::time_point<Clock, Duration>> {
 
 template <>
 struct codec<timedelta> {
-  static void encode(encoder& out, timedelta value) { out.write(value.count()); }
-  static timedelta decode(decoder& in) { return in.read<std::chrono::nanoseconds>(); }
+  static void encode(encoder& out, timedelta value);
+  static timedelta decode(decoder& in);
 };
 
 namespace detail {

@@ -3,6 +3,7 @@
 #include <asyncio/awaitable.hpp>
 #include <asyncio/detail/coro_core.hpp>
 #include <asyncio/detail/foreign.hpp>
+#include <asyncio/detail/pointers.hpp>
 
 #include <concepts>
 #include <coroutine>
@@ -105,11 +106,11 @@ class coroutine {
   class promise_type;
   using value_type = T;
 
-  coroutine(coroutine&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  coroutine(coroutine&& other) noexcept : core_(detail::taken(other.core_)) {}
   coroutine& operator=(coroutine&& other) noexcept {
     if (this != &other) {
       if (core_ != nullptr) detail::drop_unawaited(core_);
-      core_ = std::exchange(other.core_, nullptr);
+      core_ = detail::taken(other.core_);
     }
     return *this;
   }
@@ -145,12 +146,12 @@ class coroutine {
 
   awaiter operator co_await() && {
     if (core_ == nullptr) detail::throw_awaited_twice();
-    return awaiter(std::exchange(core_, nullptr));
+    return awaiter(detail::taken(core_));
   }
 
   /// The library's own. release() gives up ownership.
   detail::coro_core* raw_core() const noexcept { return core_; }
-  detail::coro_core* release() noexcept { return std::exchange(core_, nullptr); }
+  detail::coro_core* release() noexcept { return detail::taken(core_); }
 
  private:
   explicit coroutine(detail::coro_core* core) noexcept : core_(core) {}

@@ -2,6 +2,7 @@
 // curl.hpp: files over http and https, by libcurl on our loop. The component asyncio::curl; not part of <asyncio/asyncio.hpp>.
 #pragma once
 #include <asyncio/coroutine.hpp>
+#include <asyncio/detail/plain_options.hpp>
 #include <asyncio/time.hpp>
 
 #include <cstddef>
@@ -82,7 +83,7 @@ struct download_options {
   /// Lives until the download ended.
   download_observer* observer = nullptr;
 };
-static_assert(std::is_aggregate_v<download_options> && std::is_trivially_copyable_v<download_options>);
+static_assert(detail::plain_options<download_options>);
 
 /// What a finished download tells.
 struct download_result {

@@ -2,6 +2,7 @@
 #pragma once
 #include <asyncio/bytes.hpp>
 #include <asyncio/coroutine.hpp>
+#include <asyncio/detail/pointers.hpp>
 #include <asyncio/net.hpp>
 
 #include <concepts>
@@ -27,7 +28,7 @@ class datagram_core;
 /// Python has none for coroutines: there it is loop.create_datagram_endpoint() with a protocol.
 class datagram_endpoint {
  public:
-  datagram_endpoint(datagram_endpoint&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  datagram_endpoint(datagram_endpoint&& other) noexcept : core_(detail::taken(other.core_)) {}
   datagram_endpoint& operator=(datagram_endpoint&& other) noexcept;
   ~datagram_endpoint();
 

@@ -181,10 +181,8 @@ class exception_group : public std::exception {
   /// exception_group: split<exception_group>() takes all of it.
   template <class E>
   std::pair<std::optional<exception_group>, std::optional<exception_group>> split() const {
-    if constexpr (std::is_same_v<E, exception_group>)
-      return {*this, std::nullopt};
-    else
-      return split_leaves([](void*, const std::exception_ptr& leaf) { return detail::is_a<E>(leaf); }, nullptr);
+    return split_leaves([](void*, const std::exception_ptr& leaf) { return detail::is_a<E>(leaf); }, nullptr,
+                        std::is_same_v<E, exception_group>);
   }
   /// What `pred(exception_ptr)` is true of, in the shape of this group; nullopt when that is nothing. A group it is
   /// true of, this one too, is taken whole; others are looked into.
@@ -208,7 +206,7 @@ class exception_group : public std::exception {
   using visitor = bool (*)(void* state, const std::exception_ptr& exception);
   using halves = std::pair<std::optional<exception_group>, std::optional<exception_group>>;
   std::optional<exception_group> like_this(std::vector<std::exception_ptr> exceptions) const;
-  halves split_leaves(visitor matches, void* state) const;
+  halves split_leaves(visitor matches, void* state, bool whole) const;
   std::optional<exception_group> matching(visitor matches, void* state) const;
   std::optional<exception_group> matching_members(visitor matches, void* state) const;
   void take_leaves(visitor takes, void* state);

@@ -4,6 +4,8 @@
 #include <asyncio/bytes.hpp>
 #include <asyncio/detail/callback_node.hpp>
 #include <asyncio/detail/offload.hpp>
+#include <asyncio/detail/plain_options.hpp>
+#include <asyncio/detail/pointers.hpp>
 #include <asyncio/detail/shared_pointers.hpp>
 #include <asyncio/detail/smart_pointers.hpp>
 #include <asyncio/future.hpp>
@@ -53,7 +55,7 @@ struct run_options {
   bool sigterm = false;
 };
 using loop_options = run_options;
-static_assert(std::is_aggregate_v<run_options> && std::is_trivially_copyable_v<run_options>);
+static_assert(detail::plain_options<run_options>);
 
 /// What the loop's exception handler is told.  Python: the context dict.
 struct exception_context {
@@ -128,7 +130,7 @@ class callback_handle {
   callback_handle(const callback_handle& other) noexcept : node_(other.node_) { node_->retain(); }
   callback_handle& operator=(const callback_handle& other) noexcept {
     callback_handle copy(other);
-    std::swap(node_, copy.node_);
+    detail::swap_pointers(node_, copy.node_);
     return *this;
   }
   ~callback_handle() { node_->release(); }

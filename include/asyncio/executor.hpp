@@ -5,6 +5,7 @@
 #include <asyncio/coroutine.hpp>
 #include <asyncio/detail/job.hpp>
 #include <asyncio/detail/offload.hpp>
+#include <asyncio/detail/plain_options.hpp>
 #include <asyncio/detail/smart_pointers.hpp>
 #include <asyncio/gather.hpp>
 #include <asyncio/timeout.hpp>
@@ -37,7 +38,7 @@ class executor {
   /// asked for the call.   Thread: any.
   virtual void post(work call) = 0;
   /// Does the work. Never throws: what the function threw is the outcome.   Thread: any.
-  static void run(work call) noexcept { detail::run_job(std::move(call)); }
+  static void run(work call) noexcept;
 
  private:
   friend struct detail::executor_access;
@@ -48,7 +49,7 @@ struct shutdown_options {
   bool wait = true;
   bool cancel_futures = false;
 };
-static_assert(std::is_trivially_copyable_v<shutdown_options>);
+static_assert(detail::plain_options<shutdown_options>);
 
 namespace detail {
 

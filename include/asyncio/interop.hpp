@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 #include <asyncio/coroutine.hpp>
+#include <asyncio/detail/pointers.hpp>
 #include <asyncio/errors.hpp>
 #include <asyncio/event_loop.hpp>
 #include <asyncio/task.hpp>
@@ -27,7 +28,7 @@ class guest_call : public op {
   class end {
    public:
     explicit end(guest_call* call) noexcept : call_(call) {}
-    end(end&& other) noexcept : call_(std::exchange(other.call_, nullptr)) {}
+    end(end&& other) noexcept : call_(taken(other.call_)) {}
     end& operator=(const end&) = delete;
     ~end() {
       if (call_ != nullptr) call_->resume_caller();

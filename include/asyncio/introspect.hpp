@@ -61,7 +61,7 @@ class call_graph {
 
   /// Nothing: `if (graph)` is false.
   call_graph() noexcept = default;
-  call_graph(detail::counted_ptr<nodes> all, std::size_t place) noexcept : all_(std::move(all)), place_(place) {}
+  call_graph(detail::counted_ptr<nodes> all, std::size_t place) noexcept;
   explicit operator bool() const noexcept { return static_cast<bool>(all_); }
 
   /// The task or future; empty in an empty graph.

@@ -3,6 +3,7 @@
 #include <asyncio/awaitable.hpp>
 #include <asyncio/coroutine.hpp>
 #include <asyncio/detail/parking.hpp>
+#include <asyncio/detail/pointers.hpp>
 #include <asyncio/timeout.hpp>
 
 #include <concepts>
@@ -92,11 +93,10 @@ void report_failed_release() noexcept;
 class [[nodiscard("a guard that is not kept releases at once")]] scoped_guard {
  public:
   explicit scoped_guard(void* owner, void (*give_back)(void*)) noexcept : owner_(owner), give_back_(give_back) {}
-  scoped_guard(scoped_guard&& other) noexcept
-      : owner_(std::exchange(other.owner_, nullptr)), give_back_(other.give_back_) {}
+  scoped_guard(scoped_guard&& other) noexcept : owner_(detail::taken(other.owner_)), give_back_(other.give_back_) {}
   scoped_guard& operator=(scoped_guard&& other) noexcept {
-    std::swap(owner_, other.owner_);
-    std::swap(give_back_, other.give_back_);
+    detail::swap_pointers(owner_, other.owner_);
+    detail::swap_pointers(give_back_, other.give_back_);
     return *this;
   }
   ~scoped_guard() {
@@ -108,7 +108,7 @@ class [[nodiscard("a guard that is not kept releases at once")]] scoped_guard {
   }
   /// Gives it back now; the guard is empty then.
   void release() {
-    if (owner_ != nullptr) give_back_(std::exchange(owner_, nullptr));
+    if (owner_ != nullptr) give_back_(detail::taken(owner_));
   }
 
  private:

@@ -2,6 +2,7 @@
 #pragma once
 #include <asyncio/concurrent_future.hpp>
 #include <asyncio/coroutine.hpp>
+#include <asyncio/detail/pointers.hpp>
 #include <asyncio/event_loop.hpp>
 #include <asyncio/task.hpp>
 #include <asyncio/threads.hpp>
@@ -30,7 +31,7 @@ class loop_group_core;
 class group_ticket {
  public:
   group_ticket(loop_group_core* core, std::size_t at) noexcept : core_(core), at_(at) {}
-  group_ticket(group_ticket&& other) noexcept : core_(std::exchange(other.core_, nullptr)), at_(other.at_) {}
+  group_ticket(group_ticket&& other) noexcept : core_(taken(other.core_)), at_(other.at_) {}
   group_ticket& operator=(const group_ticket&) = delete;
   ~group_ticket();
 
@@ -49,7 +50,7 @@ class group_entry {
   group_entry& operator=(const group_entry&) = delete;
   ~group_entry();
   event_loop& loop() const noexcept;
-  group_ticket take_ticket() noexcept { return group_ticket(std::exchange(ticket_, nullptr), at_); }
+  group_ticket take_ticket() noexcept { return group_ticket(taken(ticket_), at_); }
 
  private:
   loop_group_core* core_;
@@ -103,7 +104,7 @@ class loop_group {
   /// Starts the threads; their loops run when this returns. Errors: std::system_error; then no thread is left.
   explicit loop_group(loop_group_options options = {});
   explicit loop_group(std::size_t threads) : loop_group(loop_group_options{.threads = threads}) {}
-  loop_group(loop_group&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  loop_group(loop_group&& other) noexcept : core_(detail::taken(other.core_)) {}
   loop_group& operator=(const loop_group&) = delete;
   /// shutdown(), which waits; while an exception is on its way, shutdown(true). It blocks, in a coroutine too: use
   /// async_with there. In one of its own threads it cannot wait: it cancels, and lets go of the threads.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
+#include <asyncio/detail/plain_options.hpp>
 #include <asyncio/time.hpp>
 
 #include <concepts>
@@ -175,12 +176,12 @@ struct datagram_options {
   int sock = -1;  ///< a datagram socket, taken over; instead of everything above but limit
 };
 
-static_assert(std::is_aggregate_v<getaddrinfo_options> && std::is_trivially_copyable_v<getaddrinfo_options>);
-static_assert(std::is_aggregate_v<sendfile_options> && std::is_trivially_copyable_v<sendfile_options>);
-static_assert(std::is_aggregate_v<host_port> && std::is_trivially_copyable_v<host_port>);
-static_assert(std::is_aggregate_v<connection_options> && std::is_trivially_copyable_v<connection_options>);
-static_assert(std::is_aggregate_v<datagram_options> && std::is_trivially_copyable_v<datagram_options>);
-static_assert(std::is_aggregate_v<server_options> && std::is_trivially_copyable_v<server_options>);
-static_assert(std::is_aggregate_v<start_tls_options> && std::is_trivially_copyable_v<start_tls_options>);
+static_assert(detail::plain_options<getaddrinfo_options>);
+static_assert(detail::plain_options<sendfile_options>);
+static_assert(detail::plain_options<host_port>);
+static_assert(detail::plain_options<connection_options>);
+static_assert(detail::plain_options<datagram_options>);
+static_assert(detail::plain_options<server_options>);
+static_assert(detail::plain_options<start_tls_options>);
 
 }  // namespace asyncio

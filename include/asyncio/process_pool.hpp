@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 #include <asyncio/coroutine.hpp>
+#include <asyncio/detail/plain_options.hpp>
 #include <asyncio/detail/process_call.hpp>
 #include <asyncio/detail/smart_pointers.hpp>
 #include <asyncio/event_loop.hpp>
@@ -27,7 +28,7 @@ struct process_pool_options {
   /// A worker process is replaced after so many calls; nullopt: never.   Errors: std::invalid_argument for 0.
   std::optional<std::size_t> max_tasks_per_child = {};
 };
-static_assert(std::is_aggregate_v<process_pool_options> && std::is_trivially_copyable_v<process_pool_options>);
+static_assert(detail::plain_options<process_pool_options>);
 
 /// Runs functions of this program in other processes, each with memory of its own. main() begins with a line that makes
 /// this program a worker when the pool has started it as one:

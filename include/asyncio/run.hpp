@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
-#include <asyncio/context.hpp>
-#include <asyncio/detail/smart_pointers.hpp>
 #include <asyncio/event_loop.hpp>
 
-#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -60,14 +57,14 @@ class runner {
     requires detail::spawnable<A> || detail::is_handle<std::remove_cvref_t<A>>
   detail::value_t<A> run(A&& awaited) {
     const task_options options = prepare();
-    return run_task(loop_->create_task(detail::as_coroutine(std::forward<A>(awaited)), options));
+    return run_task(get_loop().create_task(detail::as_coroutine(std::forward<A>(awaited)), options));
   }
   /// Calls the function and runs what it returns; the function itself lives until that has ended.
   template <class F>
     requires detail::spawnable_call<F>
   detail::async_result_t<std::decay_t<F>> run(F&& async_main) {
     const task_options options = prepare();
-    return run_task(loop_->create_task(options, std::forward<F>(async_main)));
+    return run_task(get_loop().create_task(options, std::forward<F>(async_main)));
   }
 
   /// The loop; made at the first use. Errors: std::runtime_error after close().
@@ -81,8 +78,9 @@ class runner {
  private:
   template <class T>
   T run_task(task<T> main) {
-    detail::interrupt_guard guard(*loop_, main.raw_core().get(), options_.sigterm, interrupted_);
-    detail::run_until_done(*loop_, main.raw_core().get());
+    event_loop& loop = get_loop();
+    detail::interrupt_guard guard(loop, main.raw_core().get(), options_.sigterm, interrupted_);
+    detail::run_until_done(loop, main.raw_core().get());
     guard.end_run();
     main.result();
     if constexpr (!std::is_void_v<T>) {
@@ -96,8 +94,8 @@ class runner {
   task_options prepare();
 
   run_options options_;
-  std::unique_ptr<event_loop> loop_;
-  std::optional<context> context_;  // of every run
+  struct opened;
+  opened* opened_ = nullptr;  // its own: the loop, and the context of every run
   bool closed_ = false;
   bool interrupted_ = false;  // the last run ended in a keyboard_interrupt
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 #include <asyncio/detail/parking.hpp>
+#include <asyncio/detail/pointers.hpp>
 
 #include <coroutine>
 #include <initializer_list>
@@ -18,7 +19,7 @@ class receiver_ref {
  public:
   explicit receiver_ref(receiver_core* taken_over) noexcept : core_(taken_over) {}
   receiver_ref(const receiver_ref& other) noexcept;
-  receiver_ref(receiver_ref&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  receiver_ref(receiver_ref&& other) noexcept : core_(taken(other.core_)) {}
   receiver_ref& operator=(const receiver_ref&) = delete;
   ~receiver_ref();
   receiver_core* get() const noexcept { return core_; }

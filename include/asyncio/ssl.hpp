@@ -88,12 +88,13 @@ class ssl_context {
   /// offers, and refuses a client that offers none of them. What was chosen: tls_info::alpn.
   /// Errors: std::invalid_argument for a name that is empty or longer than 255 bytes.
   void set_alpn_protocols(std::initializer_list<std::string_view> protocols) {
-    set_alpn(std::vector<std::string_view>(protocols));
+    set_alpn(std::data(protocols), protocols.size());
   }
   template <class R>
     requires requires(const R& names) { std::string_view(*std::begin(names)); }
   void set_alpn_protocols(const R& protocols) {
-    set_alpn(std::vector<std::string_view>(std::begin(protocols), std::end(protocols)));
+    const std::vector<std::string_view> all(std::begin(protocols), std::end(protocols));
+    set_alpn(all.data(), all.size());
   }
 
   asyncio::verify_mode verify_mode() const noexcept;
@@ -110,7 +111,7 @@ class ssl_context {
 
  private:
   explicit ssl_context(detail::tls_provider* owned) noexcept : provider_(owned) {}
-  void set_alpn(const std::vector<std::string_view>& protocols);
+  void set_alpn(const std::string_view* first, std::size_t count);
   detail::tls_provider* provider_;
 };
 

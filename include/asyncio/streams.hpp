@@ -3,6 +3,7 @@
 #include <asyncio/awaitable.hpp>
 #include <asyncio/bytes.hpp>
 #include <asyncio/coroutine.hpp>
+#include <asyncio/detail/pointers.hpp>
 #include <asyncio/detail/smart_pointers.hpp>
 #include <asyncio/detail/stream_wait.hpp>
 #include <asyncio/net.hpp>
@@ -37,7 +38,7 @@ class stream_reader {
  public:
   /// A reader that is fed by hand. Errors: std::invalid_argument for a limit of 0.
   explicit stream_reader(std::size_t limit = 64 * 1024);
-  stream_reader(stream_reader&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  stream_reader(stream_reader&& other) noexcept : core_(detail::taken(other.core_)) {}
   stream_reader& operator=(stream_reader&& other) noexcept;
   ~stream_reader();
 
@@ -58,10 +59,8 @@ class stream_reader {
   template <class... S>
     requires(sizeof...(S) > 1) && (std::convertible_to<S, bytes_view> && ...)
   coroutine<std::string> readuntil(S&&... separators) {
-    std::vector<std::string> all;
-    all.reserve(sizeof...(S));
-    (all.emplace_back(std::string_view(bytes_view(separators))), ...);
-    return read_until_any(std::move(all));
+    const std::string_view all[] = {bytes_view(separators)...};
+    return read_until_any(all, sizeof...(S));
   }
   /// The next line, nothing at the end: while (auto line = co_await reader.next()) …   Python: async for.
   coroutine<std::optional<std::string>> next();
@@ -87,7 +86,7 @@ class stream_reader {
   };
   explicit stream_reader(owned o) noexcept : core_(o.core) {}
   streams::stream_core& core(const char* call) const;
-  coroutine<std::string> read_until_any(std::vector<std::string> separators);
+  coroutine<std::string> read_until_any(const std::string_view* separators, std::size_t count);
   streams::stream_core* core_;
 };
 
@@ -97,7 +96,7 @@ class stream_reader {
 /// Thread: the loop's, checked.   Python: asyncio.StreamWriter.
 class stream_writer {
  public:
-  stream_writer(stream_writer&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  stream_writer(stream_writer&& other) noexcept : core_(detail::taken(other.core_)) {}
   stream_writer& operator=(stream_writer&& other) noexcept;
   ~stream_writer();
 
@@ -195,7 +194,7 @@ struct connection {
 /// Thread: the loop's, checked.   Python: asyncio.Server.
 class server {
  public:
-  server(server&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  server(server&& other) noexcept : core_(detail::taken(other.core_)) {}
   server& operator=(server&& other) noexcept;
   ~server();
 

@@ -2,6 +2,8 @@
 #pragma once
 #include <asyncio/bytes.hpp>
 #include <asyncio/coroutine.hpp>
+#include <asyncio/detail/plain_options.hpp>
+#include <asyncio/detail/pointers.hpp>
 #include <asyncio/streams.hpp>
 
 #include <concepts>
@@ -74,9 +76,8 @@ class command {
   template <class... A>
     requires(std::convertible_to<A, std::string_view> && ...)
   explicit command(std::string_view program, A&&... args) {
-    argv_.reserve(1 + sizeof...(A));
-    argv_.emplace_back(program);
-    (argv_.emplace_back(std::string_view(std::forward<A>(args))), ...);
+    add(program);
+    (add(std::forward<A>(args)), ...);
   }
   /// The first one is the program.
   explicit command(std::vector<std::string> argv) noexcept : argv_(std::move(argv)) {}
@@ -85,6 +86,7 @@ class command {
   std::vector<std::string>&& argv() && noexcept { return std::move(argv_); }
 
  private:
+  void add(std::string_view word);
   std::vector<std::string> argv_;
 };
 
@@ -121,7 +123,7 @@ struct subprocess_options {
   std::optional<int> process_group = {};  ///< setpgid(): 0 makes a group of its own, a number joins one
   descriptor_view pass_fds = {};          ///< descriptors that it has too, under the same numbers; it has no others
 };
-static_assert(std::is_aggregate_v<subprocess_options> && std::is_trivially_copyable_v<subprocess_options>);
+static_assert(detail::plain_options<subprocess_options>);
 
 /// A child process. Move-only. Its end is seen and it is reaped by the loop, whether somebody waits or not; destroyed while
 /// it runs, it closes its pipes and runs on: kill() it, or hand it to async_with, when it should not.
@@ -129,7 +131,7 @@ static_assert(std::is_aggregate_v<subprocess_options> && std::is_trivially_copya
 /// Thread: the loop's, checked.   Python: asyncio.subprocess.Process.
 class process {
  public:
-  process(process&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  process(process&& other) noexcept : core_(detail::taken(other.core_)) {}
   process& operator=(process&& other) noexcept;
   ~process();
 

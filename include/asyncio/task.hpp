@@ -2,6 +2,7 @@
 #pragma once
 #include <asyncio/context.hpp>
 #include <asyncio/coroutine.hpp>
+#include <asyncio/detail/plain_options.hpp>
 #include <asyncio/future.hpp>
 #include <asyncio/outcome.hpp>
 #include <asyncio/time.hpp>
@@ -27,7 +28,7 @@ struct task_options {
   const asyncio::context* context = nullptr;
   std::optional<bool> eager_start = {};
 };
-static_assert(std::is_trivially_copyable_v<task_options>);
+static_assert(detail::plain_options<task_options>);
 
 namespace detail {
 

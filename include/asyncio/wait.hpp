@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
+#include <asyncio/detail/plain_options.hpp>
+#include <asyncio/detail/pointers.hpp>
 #include <asyncio/gather.hpp>
 #include <asyncio/sleep.hpp>
 #include <asyncio/task.hpp>
@@ -21,7 +23,7 @@ struct wait_options {
   std::optional<timedelta> timeout = {};
   asyncio::return_when return_when = asyncio::return_when::all_completed;
 };
-static_assert(std::is_aggregate_v<wait_options> && std::is_trivially_copyable_v<wait_options>);
+static_assert(detail::plain_options<wait_options>);
 
 /// What wait() found, each once, in the order of the arguments.
 template <class H>
@@ -92,6 +94,8 @@ coroutine<wait_result<H>> wait_for_handles(std::vector<H> handles, wait_options 
   co_return wait_result<H>(std::move(done), std::move(pending));
 }
 
+coroutine<wait_result<any_task>> wait_for_any(const any_task* first, std::size_t count, wait_options options);
+
 template <class V>
 inline constexpr bool is_handle_vector = false;
 template <class H>
@@ -115,10 +119,8 @@ coroutine<wait_result<H>> wait(std::vector<H> handles, wait_options options = {}
 template <class... H>
   requires(sizeof...(H) > 0) && (detail::is_handle<H> && ...)
 coroutine<wait_result<any_task>> wait(wait_options options, const H&... handles) {
-  std::vector<any_task> all;
-  all.reserve(sizeof...(H));
-  (all.push_back(any_task(handles)), ...);
-  return detail::wait_for_handles<any_task>(std::move(all), options);
+  const any_task all[] = {any_task(handles)...};
+  return detail::wait_for_any(all, sizeof...(H), options);
 }
 template <class V>
   requires(!detail::is_handle_vector<std::remove_cvref_t<V>> && !std::convertible_to<V, wait_options> &&
@@ -149,9 +151,9 @@ class completion_ref {
   /// Takes over one use.
   explicit completion_ref(completion_state* state) noexcept : state_(state) {}
   completion_ref(const completion_ref& other) noexcept;
-  completion_ref(completion_ref&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+  completion_ref(completion_ref&& other) noexcept : state_(taken(other.state_)) {}
   completion_ref& operator=(completion_ref other) noexcept {
-    std::swap(state_, other.state_);
+    swap_pointers(state_, other.state_);
     return *this;
   }
   ~completion_ref() {
@@ -299,11 +301,11 @@ coroutine<T> wait_in_time(A awaited, std::optional<timedelta> limit) {
 class unstarted {
  public:
   explicit unstarted(coro_core* core) noexcept : core_(core) {}
-  unstarted(unstarted&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  unstarted(unstarted&& other) noexcept : core_(taken(other.core_)) {}
   unstarted& operator=(unstarted&&) = delete;
   ~unstarted() { drop(); }
   void drop() noexcept {
-    if (core_ != nullptr) discard(std::exchange(core_, nullptr));
+    if (core_ != nullptr) discard(taken(core_));
   }
 
  private:

@@ -18,6 +18,12 @@ void throw_codec_short(std::size_t wanted, std::size_t left) {
 
 }  // namespace detail
 
+void codec<timedelta>::encode(encoder& out, timedelta value) { out.write(value.count()); }
+
+timedelta codec<timedelta>::decode(decoder& in) { return in.read<std::chrono::nanoseconds>(); }
+
+std::string encoder::take() noexcept { return std::exchange(bytes_, {}); }
+
 void encoder::size(std::size_t n) { write(static_cast<std::uint64_t>(n)); }
 
 std::size_t decoder::size(std::size_t each) {

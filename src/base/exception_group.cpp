@@ -41,11 +41,12 @@ std::optional<exception_group> exception_group::like_this(std::vector<std::excep
   return exception_group(message_.str(), std::move(exceptions));
 }
 
-exception_group::halves exception_group::split_leaves(visitor matches, void* state) const {
+exception_group::halves exception_group::split_leaves(visitor matches, void* state, bool whole) const {
+  if (whole) return {*this, std::nullopt};
   std::vector<std::exception_ptr> matching, rest;
   for (const std::exception_ptr& e : exceptions_) {
     if (const exception_group* inner = group_in(e)) {
-      const halves parts = inner->split_leaves(matches, state);
+      const halves parts = inner->split_leaves(matches, state, false);
       append(matching, parts.first);
       append(rest, parts.second);
     } else {

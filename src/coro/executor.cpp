@@ -34,6 +34,12 @@ struct thread_pool_executor::impl {
 
 executor::~executor() = default;
 
+void executor::run(work call) noexcept {
+  detail::job* mine = call.release();
+  mine->execute(mine);
+  mine->finish(mine);
+}
+
 thread_pool_executor::thread_pool_executor(std::size_t max_workers, std::string_view thread_name_prefix)
     : impl_(new impl(thread_name_prefix.empty() ? "pool" : thread_name_prefix, checked_workers(max_workers))) {}
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <asyncio/context.hpp>
+#include <asyncio/detail/pointers.hpp>
 #include <asyncio/run.hpp>
 
 #include "coro/event_loop_impl.hpp"
@@ -8,6 +10,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <exception>
+#include <memory>
 #include <stdexcept>
 #include <utility>
 
@@ -132,6 +135,11 @@ class closing_guard {
 }  // namespace
 }  // namespace coro
 
+struct runner::opened {
+  asyncio::context context = copy_context();
+  std::unique_ptr<event_loop> loop;
+};
+
 runner::runner(run_options options) : options_(options) {}
 
 runner::~runner() {
@@ -140,6 +148,7 @@ runner::~runner() {
   } catch (const keyboard_interrupt& came) {  // it cannot be thrown from here, and it is not lost
     kernel::raise_with_default_action(came.signal());
   }
+  delete opened_;
 }
 
 void runner::close_after_failure() {
@@ -157,32 +166,34 @@ task_options runner::prepare() {
   if (detail::here.loop != nullptr)
     throw std::runtime_error("run() inside a running loop: co_await the coroutine, or make it a task");
   (void)get_loop();
-  return {.context = &*context_};
+  return {.context = &opened_->context};
 }
 
 event_loop& runner::get_loop() {
   if (closed_) throw std::runtime_error("the runner is closed");
-  if (loop_ == nullptr) {
-    context_ = copy_context();
-    loop_ = new_event_loop(options_);
+  if (opened_ == nullptr) {
+    auto fresh = std::make_unique<opened>();
+    fresh->loop = new_event_loop(options_);
+    opened_ = fresh.release();
   }
-  return *loop_;
+  return *opened_->loop;
 }
 
 void runner::close() {
   if (closed_) return;
   int interrupt = 0;
-  if (loop_ != nullptr) {
-    coro::closing_guard guard(*loop_, options_.sigterm, interrupted_);
-    loop_->set_task_factory(nullptr);  // what comes now is the library's own
-    coro::cancel_all_tasks(*loop_);
-    coro::close_generators(*loop_);
-    coro::close_executor(*loop_);
-    loop_->run_once(timedelta());  // what was scheduled before is still called
+  if (opened_ != nullptr) {
+    event_loop& loop = *opened_->loop;
+    coro::closing_guard guard(loop, options_.sigterm, interrupted_);
+    loop.set_task_factory(nullptr);  // what comes now is the library's own
+    coro::cancel_all_tasks(loop);
+    coro::close_generators(loop);
+    coro::close_executor(loop);
+    loop.run_once(timedelta());  // what was scheduled before is still called
     interrupt = guard.end();
-    loop_->close();
+    loop.close();
   }
-  loop_.reset();
+  delete detail::taken(opened_);
   closed_ = true;
   if (interrupt == 0) return;
   interrupted_ = true;

@@ -21,6 +21,10 @@ std::vector<core_ref<>> checked_for_wait(std::vector<core_ref<>> cores) {
   return cores;
 }
 
+coroutine<wait_result<any_task>> wait_for_any(const any_task* first, std::size_t count, wait_options options) {
+  return wait_for_handles<any_task>(std::vector<any_task>(first, first + count), options);
+}
+
 many_wait::many_wait(std::vector<core_ref<>> cores, wait_options options) : options_(options) {
   children_.resize(cores.size());
   for (std::size_t i = 0; i < cores.size(); ++i) children_[i].child = std::move(cores[i]);

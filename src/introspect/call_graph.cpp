@@ -105,6 +105,9 @@ call_graph::nodes::nodes() noexcept
     : counted([](detail::counted* self) noexcept { delete static_cast<nodes*>(self); }) {}
 call_graph::nodes::~nodes() = default;
 
+call_graph::call_graph(detail::counted_ptr<nodes> all, std::size_t place) noexcept
+    : all_(std::move(all)), place_(place) {}
+
 const call_graph::node& call_graph::here() const noexcept { return all_->all[place_]; }
 
 any_task call_graph::future() const { return all_ ? here().future : any_task(); }

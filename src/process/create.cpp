@@ -37,6 +37,8 @@ coroutine<process> create(child_request r) {
 
 }  // namespace
 
+void command::add(std::string_view word) { argv_.emplace_back(word); }
+
 coroutine<process> create_subprocess_exec(command program, subprocess_options options) {
   return create(child_request(std::move(program).argv(), options));
 }

@@ -165,13 +165,13 @@ readexactly_operation stream_reader::readexactly(std::size_t n) {
 }
 
 coroutine<std::string> stream_reader::readuntil(bytes_view separator) {
-  std::vector<std::string> separators;
-  separators.emplace_back(std::string_view(separator));
-  return read_until_any(std::move(separators));
+  const std::string_view one = separator;
+  return read_until_any(&one, 1);
 }
 
-coroutine<std::string> stream_reader::read_until_any(std::vector<std::string> separators) {
-  return read_until(core_ref::share(&core("stream_reader.readuntil()")), std::move(separators));
+coroutine<std::string> stream_reader::read_until_any(const std::string_view* separators, std::size_t count) {
+  std::vector<std::string> kept(separators, separators + count);
+  return read_until(core_ref::share(&core("stream_reader.readuntil()")), std::move(kept));
 }
 
 coroutine<std::optional<std::string>> stream_reader::next() {

@@ -350,6 +350,8 @@ void warm_up(detail::pair_maker make, const check_stream_options& options) {
 
 namespace detail {
 
+coroutine<connection_pair> have_pair(connection_pair made) { co_return std::move(made); }
+
 std::size_t check_laws(pair_maker make, check_stream_options options) {
   laws::warm_up(make, options);
   std::size_t checked = 0;

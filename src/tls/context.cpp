@@ -142,7 +142,7 @@ void context::load_verify_locations(const std::string& path) {
   sessions_.clear();
 }
 
-void context::set_alpn(const std::vector<std::string_view>& protocols) {
+void context::set_alpn(std::span<const std::string_view> protocols) {
   std::string all;
   for (const std::string_view name : protocols) {
     if (name.empty() || name.size() > 255)
@@ -314,7 +314,9 @@ void ssl_context::load_cert_chain(std::string_view certificate, std::string_view
 void ssl_context::load_verify_locations(std::string_view path) {
   context_of(*this).load_verify_locations(std::string(path));
 }
-void ssl_context::set_alpn(const std::vector<std::string_view>& protocols) { context_of(*this).set_alpn(protocols); }
+void ssl_context::set_alpn(const std::string_view* first, std::size_t count) {
+  context_of(*this).set_alpn({first, count});
+}
 verify_mode ssl_context::verify_mode() const noexcept { return context_of(*this).verify_mode(); }
 void ssl_context::set_verify_mode(asyncio::verify_mode mode) { context_of(*this).set_verify_mode(mode); }
 bool ssl_context::check_hostname() const noexcept { return context_of(*this).check_hostname(); }

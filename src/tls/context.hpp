@@ -5,6 +5,7 @@
 #include "tls/tls.hpp"
 
 #include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,7 +27,7 @@ class context final : public detail::tls_provider {
 
   void load_cert_chain(const std::string& certificate, const std::string& key);
   void load_verify_locations(const std::string& path);
-  void set_alpn(const std::vector<std::string_view>& protocols);
+  void set_alpn(std::span<const std::string_view> protocols);
   asyncio::verify_mode verify_mode() const noexcept { return verify_mode_; }
   void set_verify_mode(asyncio::verify_mode mode);
   bool check_hostname() const noexcept { return check_hostname_; }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 #include <asyncio/detail/coro_core.hpp>
+#include <asyncio/detail/pointers.hpp>
 #include <asyncio/detail/pool.hpp>
 #include <asyncio/time.hpp>
 
@@ -51,7 +52,7 @@ class channel_ref {
  public:
   explicit channel_ref(channel_core* taken_over) noexcept : core_(taken_over) {}
   channel_ref(const channel_ref& other) noexcept;
-  channel_ref(channel_ref&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  channel_ref(channel_ref&& other) noexcept : core_(taken(other.core_)) {}
   channel_ref& operator=(const channel_ref&) = delete;
   ~channel_ref();
   channel_core* get() const noexcept { return core_; }
@@ -68,7 +69,7 @@ class channel_handle {
   channel_handle(const channel_handle& other) noexcept;
   channel_handle& operator=(const channel_handle& other) noexcept {
     channel_handle copy(other);
-    std::swap(core_, copy.core_);
+    swap_pointers(core_, copy.core_);
     return *this;
   }
   ~channel_handle();
@@ -120,7 +121,7 @@ class channel_wait : private channel_ref, private channel_waiter, public wait_ba
   }
   /// Only before it waits.
   channel_wait(channel_wait&& other) noexcept : channel_ref(std::move(other)), puts_(other.puts_) {
-    item = std::exchange(other.item, nullptr);
+    item = taken(other.item);
   }
   /// An item that was not put dies; one that was got and not taken is the channel's first again.
   ~channel_wait();

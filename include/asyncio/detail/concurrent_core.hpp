@@ -2,6 +2,7 @@
 #pragma once
 #include <asyncio/detail/atomic.hpp>
 #include <asyncio/detail/future_core.hpp>
+#include <asyncio/detail/pointers.hpp>
 #include <asyncio/detail/stop_token.hpp>
 #include <asyncio/time.hpp>
 
@@ -28,9 +29,9 @@ class concurrent_ref {
     return r;
   }
   inline concurrent_ref(const concurrent_ref& other) noexcept;
-  concurrent_ref(concurrent_ref&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  concurrent_ref(concurrent_ref&& other) noexcept : core_(taken(other.core_)) {}
   concurrent_ref& operator=(concurrent_ref other) noexcept {
-    std::swap(core_, other.core_);
+    swap_pointers(core_, other.core_);
     return *this;
   }
   inline ~concurrent_ref();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 #include <asyncio/detail/inbox.hpp>
+#include <asyncio/detail/pointers.hpp>
 
 #include <cstdint>
 #include <string>
@@ -25,9 +26,9 @@ class counted_ptr {
   counted_ptr(const counted_ptr& other) noexcept : x_(other.x_) {
     if (x_ != nullptr) x_->uses.fetch_add(1, order::relaxed);
   }
-  counted_ptr(counted_ptr&& other) noexcept : x_(std::exchange(other.x_, nullptr)) {}
+  counted_ptr(counted_ptr&& other) noexcept : x_(taken(other.x_)) {}
   counted_ptr& operator=(counted_ptr other) noexcept {
-    std::swap(x_, other.x_);
+    swap_pointers(x_, other.x_);
     return *this;
   }
   ~counted_ptr() {

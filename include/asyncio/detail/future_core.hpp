@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 #include <asyncio/detail/inbox.hpp>
+#include <asyncio/detail/pointers.hpp>
 #include <asyncio/detail/pool.hpp>
 #include <asyncio/detail/shared_text.hpp>
 
@@ -261,9 +262,9 @@ class core_ref {
   core_ref(const core_ref& other) noexcept : core_(other.core_) {
     if (core_ != nullptr) core_->add_ref();
   }
-  core_ref(core_ref&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  core_ref(core_ref&& other) noexcept : core_(taken(other.core_)) {}
   core_ref& operator=(core_ref other) noexcept {
-    std::swap(core_, other.core_);
+    swap_pointers(core_, other.core_);
     return *this;
   }
   ~core_ref() {
@@ -273,7 +274,7 @@ class core_ref {
   Core* operator->() const noexcept { return core_; }
   Core& operator*() const noexcept { return *core_; }
   explicit operator bool() const noexcept { return core_ != nullptr; }
-  Core* detach() noexcept { return std::exchange(core_, nullptr); }
+  Core* detach() noexcept { return taken(core_); }
 
  private:
   Core* core_ = nullptr;

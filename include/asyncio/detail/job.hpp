@@ -7,7 +7,7 @@
 
 namespace asyncio::detail {
 
-/// A piece of work on its way through an executor, which owns it as a std::unique_ptr<job> until it runs it by run_job();
+/// A piece of work on its way through an executor, which owns it as a std::unique_ptr<job> until executor::run() runs it;
 /// one that is destroyed before that tells who waits that it will never be run.
 ///
 /// The three functions are its maker's. `execute` does the work, in some thread; `finish` hands on what has come of it, and
@@ -25,11 +25,5 @@ struct job {
 
 /// The library's way to an executor's own.
 struct executor_access;
-
-inline void run_job(std::unique_ptr<job> work) noexcept {
-  job* mine = work.release();
-  mine->execute(mine);
-  mine->finish(mine);
-}
 
 }  // namespace asyncio::detail

@@ -5,6 +5,7 @@
 #include <asyncio/detail/future_core.hpp>
 #include <asyncio/detail/job.hpp>
 #include <asyncio/detail/loop_core.hpp>
+#include <asyncio/detail/pointers.hpp>
 #include <asyncio/detail/stop_token.hpp>
 
 #include <concepts>
@@ -167,7 +168,7 @@ class offload_ptr {
   }
   offload* get() const noexcept { return call_; }
   offload* operator->() const noexcept { return call_; }
-  offload* release() noexcept { return std::exchange(call_, nullptr); }
+  offload* release() noexcept { return taken(call_); }
 
  private:
   offload* call_;

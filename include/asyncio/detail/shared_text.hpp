@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 #include <asyncio/detail/atomic.hpp>
+#include <asyncio/detail/pointers.hpp>
 
 #include <string>
 #include <utility>
@@ -16,9 +17,9 @@ class shared_text {
   shared_text(const shared_text& other) noexcept : block_(other.block_) {
     if (block_ != nullptr) block_->uses.fetch_add(1, order::relaxed);
   }
-  shared_text(shared_text&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
+  shared_text(shared_text&& other) noexcept : block_(taken(other.block_)) {}
   shared_text& operator=(shared_text other) noexcept {
-    std::swap(block_, other.block_);
+    swap_pointers(block_, other.block_);
     return *this;
   }
   ~shared_text() {

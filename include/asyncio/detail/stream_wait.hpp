@@ -3,6 +3,7 @@
 #include <asyncio/bytes.hpp>
 #include <asyncio/coroutine.hpp>
 #include <asyncio/detail/coro_core.hpp>
+#include <asyncio/detail/pointers.hpp>
 
 #include <coroutine>
 #include <cstddef>
@@ -44,11 +45,7 @@ class stream_wait : public wait_base, public op {
   enum class call : std::uint8_t { read, read_all, read_exactly, read_into, drain, write };
 
   stream_wait(stream_wait&& other) noexcept  // moved only before it waits
-      : op(unset()),
-        core_(std::exchange(other.core_, nullptr)),
-        wanted_(other.wanted_),
-        call_(other.call_),
-        state_(state::kept) {}
+      : op(unset()), core_(taken(other.core_)), wanted_(other.wanted_), call_(other.call_), state_(state::kept) {}
   stream_wait& operator=(const stream_wait&) = delete;
 
   bool await_ready();

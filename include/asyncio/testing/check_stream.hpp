@@ -2,6 +2,7 @@
 #pragma once
 #include <asyncio/awaitable.hpp>
 #include <asyncio/coroutine.hpp>
+#include <asyncio/detail/plain_options.hpp>
 #include <asyncio/detail/shared_text.hpp>
 #include <asyncio/event_loop.hpp>
 #include <asyncio/streams.hpp>
@@ -43,7 +44,7 @@ struct check_stream_options {
   timedelta patience = std::chrono::seconds(10);
   backend_kind backend = backend_kind::automatic;
 };
-static_assert(std::is_aggregate_v<check_stream_options> && std::is_trivially_copyable_v<check_stream_options>);
+static_assert(asyncio::detail::plain_options<check_stream_options>);
 
 namespace detail {
 
@@ -55,7 +56,7 @@ concept makes_pair = std::convertible_to<X, connection_pair>;
 template <class X>
 concept awaits_pair = awaitable<X> && makes_pair<asyncio::detail::value_t<X>>;
 
-inline coroutine<connection_pair> have_pair(connection_pair made) { co_return std::move(made); }
+coroutine<connection_pair> have_pair(connection_pair made);
 template <class A>
 coroutine<connection_pair> await_pair(A awaited) {
   connection_pair made = co_await std::move(awaited);

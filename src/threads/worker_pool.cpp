@@ -9,8 +9,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <new>
 #include <stdexcept>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 namespace asyncio::threads {
@@ -183,13 +185,19 @@ void worker_pool::join() {
   for (const auto& w : ending) w->thread.join();
 }
 
-// A thread reads its worker to its end: so they stay with the threads.
+// A thread reads its worker to its end: so they stay with the threads. In a forked child there are none, and nothing may
+// be asked about them: their handles are forgotten as they are.
 void worker_pool::abandon() noexcept {
+  const bool of_parent = shared_->of_parent();
   std::unique_lock hold(shared_->mutex, std::defer_lock);
-  if (!shared_->of_parent()) hold.lock();
+  if (!of_parent) hold.lock();
   shared_->abandoned = true;
-  for (const auto& w : shared_->workers)
-    if (w->thread.joinable()) w->thread.detach();
+  for (const auto& w : shared_->workers) {
+    if (of_parent)
+      ::new (static_cast<void*>(&w->thread)) std::thread;
+    else if (w->thread.joinable())
+      w->thread.detach();
+  }
 }
 
 bool worker_pool::busy() const {

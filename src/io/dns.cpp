@@ -4,12 +4,11 @@
 #include "io/address.hpp"
 
 #include "base/log.hpp"
-#include "kernel/process.hpp"
+#include "threads/process_wide_pool.hpp"
 
 #include <asyncio/errors.hpp>
 
 #include <algorithm>
-#include <atomic>
 #include <memory>
 #include <stdexcept>
 
@@ -38,25 +37,8 @@ namespace {
 
 constexpr std::size_t longest_name = 253;
 constexpr std::size_t longest_label = 63;
-constexpr std::size_t resolver_threads = 4;
 
-struct process_pool {
-  explicit process_pool(process_pool* b) : before(b) {}
-  threads::blocking_pool pool{"asyncio-dns", resolver_threads};
-  const unsigned made_at = kernel::fork_count();
-  process_pool* const before;  // the parent process's, never used here: its threads are missing, its lock may be held
-};
-
-/// Never destroyed: a lookup may hang for half a minute, and the end of the program does not wait for it.
-threads::blocking_pool& resolver_pool() {
-  static std::atomic<process_pool*> latest{nullptr};
-  process_pool* known = latest.load(std::memory_order_acquire);
-  while (known == nullptr || known->made_at != kernel::fork_count()) {
-    auto fresh = std::make_unique<process_pool>(known);
-    if (latest.compare_exchange_strong(known, fresh.get(), std::memory_order_acq_rel)) known = fresh.release();
-  }
-  return known->pool;
-}
+constinit threads::process_wide_pool resolver("asyncio-dns", 4);
 
 [[noreturn]] void refuse(const std::string& host, const char* reason) {
   throw std::invalid_argument("host name '" + base::printable(host.substr(0, 64)) + "' " + reason);
@@ -161,7 +143,7 @@ lookup<Query>* lookup<Query>::start(loop::loop& l, Query query, callback then, v
   self->finished = [](threads::job* job) noexcept { of(job)->give_answer(); };
   self->dropped = [](threads::job* job) noexcept { delete of(job); };
   try {
-    resolver_pool().submit(*self, l.box());
+    resolver.get().submit(*self, l.box());
   } catch (...) {
     delete self;
     throw;
@@ -171,7 +153,7 @@ lookup<Query>* lookup<Query>::start(loop::loop& l, Query query, callback then, v
 
 template <class Query>
 void lookup<Query>::abandon() noexcept {
-  if (resolver_pool().cancel(*this))
+  if (resolver.get().cancel(*this))
     delete this;
   else
     keeper_ = {};

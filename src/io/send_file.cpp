@@ -27,13 +27,6 @@ bool is_unsupported(std::int64_t result) noexcept {
   return result == -EINVAL || result == -ENOSYS || result == -EOPNOTSUPP || result == -ESPIPE;
 }
 
-template <class Call>
-std::int64_t uninterrupted(Call call) noexcept {
-  std::int64_t result = call();
-  while (result == -EINTR) result = call();
-  return result;
-}
-
 }  // namespace
 
 void require_stream_socket(int fd, const char* call) {
@@ -60,54 +53,22 @@ std::size_t file_sender::wanted(std::size_t most) const noexcept {
   return static_cast<std::size_t>(std::min<std::uint64_t>(most, left_ - sent_));
 }
 
-std::int64_t file_sender::step(int socket) {
-  if (native_) {
-    const std::int64_t n = send_natively(socket);
-    if (sent_ > 0 || !is_unsupported(n)) return n;
-    if (!fallback_) throw sendfile_not_available_error("sendfile(2) cannot send this file");
-    native_ = false;
-  }
-  return send_copy(socket);
-}
+std::size_t file_sender::next_size() const noexcept { return wanted(chunk_size); }
 
-std::int64_t file_sender::send_natively(int socket) noexcept {
+std::int64_t file_sender::step(int socket) {
   const std::size_t most = wanted(most_at_once);
   if (most == 0) return 0;
   auto at = static_cast<off_t>(offset_ + sent_);
-  const std::int64_t n = uninterrupted([&] { return kernel::sendfile_quietly(socket, file_, &at, most); });
+  std::int64_t n = -EINTR;
+  while (n == -EINTR) n = kernel::sendfile_quietly(socket, file_, &at, most);
   if (n > 0) sent_ += static_cast<std::uint64_t>(n);
-  return n;
+  if (sent_ > 0 || !is_unsupported(n)) return n;
+  require_copies("sendfile(2) cannot send this file");
+  return -EOPNOTSUPP;
 }
 
-std::int64_t file_sender::read_chunk(std::string& into) {
-  const std::size_t most = wanted(chunk_size);
-  into.resize(most);
-  const auto at = static_cast<off_t>(offset_ + sent_);
-  const std::int64_t n = most == 0 ? 0 : uninterrupted([&] { return sys::pread(file_, into.data(), most, at); });
-  into.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
-  return n;
-}
-
-std::int64_t file_sender::send_copy(int socket) {
-  if (taken_ == chunk_.size()) {
-    taken_ = 0;
-    if (const std::int64_t n = read_chunk(chunk_); n <= 0) return n;
-  }
-  const std::int64_t n = uninterrupted(
-      [&] { return sys::send(socket, chunk_.data() + taken_, chunk_.size() - taken_, MSG_DONTWAIT | MSG_NOSIGNAL); });
-  if (n > 0) {
-    taken_ += static_cast<std::size_t>(n);
-    sent_ += static_cast<std::uint64_t>(n);
-  }
-  return n;
-}
-
-std::string file_sender::next_chunk() {
-  if (!fallback_) throw sendfile_not_available_error("sendfile(2) cannot send a file over TLS");
-  std::string chunk;
-  if (const std::int64_t n = read_chunk(chunk); n < 0) throw os_error(static_cast<int>(-n), "cannot read the file");
-  sent_ += chunk.size();
-  return chunk;
+void file_sender::require_copies(const char* reason) const {
+  if (!fallback_) throw sendfile_not_available_error(reason);
 }
 
 }  // namespace asyncio::io

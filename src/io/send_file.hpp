@@ -4,12 +4,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
 
 namespace asyncio::io {
 
-/// A part of a file on its way into a stream socket, step by step: by sendfile(2), or where that cannot be had by a copy.
-/// At its end the file's position is behind what was sent.
+/// A part of a file on its way into a stream socket, by sendfile(2) or by copies; how much of it has gone. At its end the
+/// file's position is behind what was sent.
 class file_sender {
  public:
   /// Errors: std::invalid_argument for a count of 0, an offset that is none; std::system_error for what is no open file.
@@ -18,28 +17,28 @@ class file_sender {
   file_sender& operator=(const file_sender&) = delete;
   ~file_sender();
 
-  /// How many bytes have gone; 0: everything has, or the file has ended; -EAGAIN: the socket has no room; else -errno.
-  /// Errors: sendfile_not_available_error; std::bad_alloc.
-  std::int64_t step(int socket);
-  /// The next bytes for a copy of the caller's, and counts them as sent; empty at the end. Errors: std::system_error;
-  /// std::bad_alloc.
-  std::string next_chunk();
+  int file() const noexcept { return file_; }
   std::uint64_t sent() const noexcept { return sent_; }
+  void count(std::size_t sent) noexcept { sent_ += sent; }
+
+  /// One sendfile(2). How many bytes have gone; 0: everything has, or the file has ended; -EAGAIN: the socket has no room;
+  /// -EOPNOTSUPP: it cannot be had for this file, nothing was sent, and a copy is asked for; else -errno.
+  /// Errors: sendfile_not_available_error when no copy may be made.
+  std::int64_t step(int socket);
+  /// Errors: sendfile_not_available_error when no copy may be made.
+  void require_copies(const char* reason) const;
+  /// Where the next piece of a copy begins, and how long it is; 0 at the end.
+  std::uint64_t next_offset() const noexcept { return offset_ + sent_; }
+  std::size_t next_size() const noexcept;
 
  private:
   std::size_t wanted(std::size_t most) const noexcept;
-  std::int64_t send_natively(int socket) noexcept;
-  std::int64_t send_copy(int socket);
-  std::int64_t read_chunk(std::string& into);
 
   int file_;
   std::uint64_t offset_;
   std::uint64_t left_;
   const bool fallback_;
-  bool native_ = true;
   std::uint64_t sent_ = 0;
-  std::string chunk_;      // of a copy
-  std::size_t taken_ = 0;  // of the chunk
 };
 
 /// Errors: std::invalid_argument for what is no stream socket.

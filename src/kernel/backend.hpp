@@ -6,7 +6,8 @@
 namespace asyncio::kernel {
 
 inline bool is_read(io_kind kind) noexcept {
-  return kind == io_kind::recv || kind == io_kind::accept || kind == io_kind::readable || kind == io_kind::read;
+  return kind == io_kind::recv || kind == io_kind::accept || kind == io_kind::readable || kind == io_kind::read ||
+         kind == io_kind::file_read;
 }
 inline bool is_watch(io_kind kind) noexcept { return kind == io_kind::readable || kind == io_kind::writable; }
 

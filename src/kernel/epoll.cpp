@@ -345,7 +345,8 @@ bool epoll_kernel::attempt(io_op& request, record& r) noexcept {
     case io_kind::recv:
     case io_kind::send:
     case io_kind::readable:
-    case io_kind::writable: break;
+    case io_kind::writable:
+    case io_kind::file_read: break;
   }
   return at_once(request, -EINVAL);
 }

@@ -34,6 +34,7 @@ enum class io_kind : std::uint8_t {
   write,     ///< send for what is no socket; -EPIPE comes without a SIGPIPE
   readable,  ///< result: 0 when a read would not block (error and hang-up count)
   writable,  ///< result: 0 when a write would not block (error and hang-up count)
+  file_read,  ///< of a regular file, which is always ready and may yet take long; into `buffer`, only where reads_files()
 };
 
 /// One request to the kernel. Who fills it keeps it, its buffers and its address alive until it is finished: either
@@ -59,6 +60,7 @@ struct io_op : op {
   std::size_t size = 0;             ///< recv: at most so many bytes (0 with a null buffer: as many as fit)
   const std::byte* data = nullptr;  ///< recv: where the bytes are; in the shared buffer only until done returns,
                                     ///<   or, when start() returned true, until the next call into the kernel
+  std::uint64_t offset = 0;         ///< file_read: where in the file
   const iovec* iov = nullptr;       ///< send
   int iov_count = 0;
   /// accept: the peer goes here. connect: the target. recv: where the bytes came from, if not null; send: where they
@@ -120,6 +122,8 @@ class kernel {
   std::size_t in_flight() const noexcept { return in_flight_; }
   /// start() makes the system call. Else requests are handed in together, and what is `try_only` costs a call of its own.
   bool calls_at_once() const noexcept { return calls_at_once_; }
+  /// It reads regular files, and the thread that asks does not wait for the disk.
+  virtual bool reads_files() const noexcept { return false; }
 
  protected:
   explicit kernel(bool calls_at_once = true) noexcept : calls_at_once_(calls_at_once) {}

@@ -81,7 +81,7 @@ void ring::check_operations() const {
   if (const int error = sys::io_uring_register(fd_, abi::register_probe, &probe, abi::probe::most); error < 0)
     refuse(error, "io_uring_register");
   for (const auto needed : {abi::op_nop, abi::op_poll_add, abi::op_sendmsg, abi::op_accept, abi::op_async_cancel,
-                            abi::op_connect, abi::op_send, abi::op_recv}) {
+                            abi::op_connect, abi::op_send, abi::op_recv, abi::op_read}) {
     if (needed > probe.last_op || (probe.ops[needed].flags & abi::probe_supported) == 0)
       refuse(ENOSYS, "an operation of io_uring");
   }

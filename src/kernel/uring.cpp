@@ -26,7 +26,8 @@
 
 // Two halves.
 //
-// The ring has what stream sockets do all day: recv, send, accept, connect. An op that is started waits in `pending_`
+// The ring has what stream sockets do all day: recv, send, accept, connect; and reads of regular files, for which
+// nothing else can wait. An op that is started waits in `pending_`
 // until the next wait(), which hands in everything with the one call that also sleeps: a turn of the loop is one system
 // call, however many sockets took part in it. Not handed in is what can be known to be done at once: a connection that
 // is there already (each accept would cost a turn else), and bytes behind a read that has filled its buffer.
@@ -84,6 +85,7 @@ bool rides(const io_op& request) noexcept {
     case io_kind::send: return request.address == nullptr;
     case io_kind::accept: return true;
     case io_kind::connect: return request.address->ss_family != AF_UNIX;
+    case io_kind::file_read: return true;
     default: return false;
   }
 }
@@ -101,6 +103,7 @@ class uring_kernel final : public kernel {
   bool wait(std::optional<std::chrono::nanoseconds> most, op_queue& finished) noexcept override;
   int poll_fd() noexcept override;
   const char* name() const noexcept override { return "io_uring"; }
+  bool reads_files() const noexcept override { return true; }
 
  private:
   bool gone() const noexcept { return made_at_ != fork_count(); }
@@ -177,7 +180,9 @@ bool uring_kernel::start_inner(io_op& request) noexcept {
 }
 
 bool uring_kernel::start_riding(io_op& request) noexcept {
-  if (const int error = inner_->own(request.fd); error < 0) return at_once(request, error);
+  if (request.kind != io_kind::file_read) {
+    if (const int error = inner_->own(request.fd); error < 0) return at_once(request, error);
+  }
   record* r = record_of(request.fd);
   if (r == nullptr) return at_once(request, -ENOMEM);
   io_op*& queue = r->queue(request.kind);
@@ -422,6 +427,12 @@ void uring_kernel::describe(slot& s, abi::sqe& q) noexcept {
       q.off = request.address != nullptr ? address_of(&request.address_size) : 0;
       q.op_flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
       return;
+    case io_kind::file_read:
+      q.opcode = abi::op_read;
+      q.addr = address_of(request.buffer);
+      q.len = static_cast<std::uint32_t>(sys::read_size(std::min<std::size_t>(request.size, INT32_MAX)));
+      q.off = request.offset;
+      return;
     default:
       q.opcode = abi::op_connect;
       q.addr = address_of(request.address);
@@ -503,13 +514,15 @@ void uring_kernel::complete_op(slot& s, const abi::cqe& completion, op_queue& fi
   const bool accepts = request.kind == io_kind::accept;
   std::int32_t result = accepts ? completion.result : sys::completion_result(completion.result);
   const bool no_buffer = result == -ENOBUFS && request.kind == io_kind::recv && request.buffer == nullptr;
-  if (result == -ECANCELED || result == -EINTR || result == -EAGAIN || no_buffer) {
-    if (!leaving && result == -EAGAIN) return hand_over(request, finished);
+  const bool would_block = result == -EAGAIN && request.kind != io_kind::file_read;
+  if (result == -ECANCELED || result == -EINTR || would_block || no_buffer) {
+    if (!leaving && would_block) return hand_over(request, finished);
     if (!leaving) return put_pending(s);
     result = -ECANCELED;
   }
   request.result = result;
   if (request.kind == io_kind::recv) note_read(request, completion);
+  if (request.kind == io_kind::file_read) request.data = request.buffer;
   leave_circle(request);
   slots_.free(request);
   list(request, finished);

@@ -13,6 +13,7 @@ enum opcode : std::uint8_t {
   op_accept = 13,
   op_async_cancel = 14,
   op_connect = 16,
+  op_read = 22,
   op_send = 26,
   op_recv = 27,
 };
@@ -23,7 +24,7 @@ struct sqe {
   std::uint8_t flags;
   std::uint16_t ioprio;
   std::int32_t fd;
-  std::uint64_t off;  // accept: where the size of the address stands; connect: that size
+  std::uint64_t off;  // accept: where the size of the address is; connect: that size; read: where in the file
   std::uint64_t addr;
   std::uint32_t len;
   std::uint32_t op_flags;

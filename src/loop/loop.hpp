@@ -59,6 +59,7 @@ class loop final : public detail::loop_core {
   void cancel(kernel::io_op& request) noexcept { kernel_->cancel(request); }
   /// See kernel.
   bool calls_at_once() const noexcept { return kernel_->calls_at_once(); }
+  bool reads_files() const noexcept { return kernel_->reads_files(); }
   void own(int fd) noexcept { kernel_->own(fd); }
   void forget(int fd) noexcept { kernel_->forget(fd); }
 

@@ -7,6 +7,7 @@
 #include "coro/coro.hpp"
 #include "coro/event_loop_impl.hpp"
 #include "io/borrowed.hpp"
+#include "io/file_reader.hpp"
 #include "io/protocol_transport.hpp"
 #include "io/send_file.hpp"
 #include "io/socket.hpp"
@@ -15,12 +16,63 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 namespace asyncio {
 
 namespace {
 
-// NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): the loop that runs it, and what its caller awaits it for
+/// The pieces of a file, for a copy.
+class file_pieces {
+ public:
+  // NOLINTBEGIN(cppcoreguidelines-avoid-reference-coroutine-parameters): what its caller awaits it for
+  file_pieces(loop::loop& l, const io::file_sender& sender)
+      : reader_(io::file_reader::make(l, sender.file(), &file_pieces::came, this)) {}
+  file_pieces(const file_pieces&) = delete;
+  file_pieces& operator=(const file_pieces&) = delete;
+  ~file_pieces() { reader_->abandon(); }
+
+  /// Empty at the end. Errors: std::system_error; std::bad_alloc.
+  coroutine<std::string> next(const io::file_sender& sender) {
+    if (sender.next_size() == 0) co_return std::string();
+    here_ = reader_->start(sender.next_offset(), sender.next_size());
+    while (!here_) co_await streams::line_wait(line_);
+    co_return reader_->take();
+  }
+  // NOLINTEND(cppcoreguidelines-avoid-reference-coroutine-parameters)
+
+ private:
+  static void came(void* self) noexcept {
+    auto* me = static_cast<file_pieces*>(self);
+    me->here_ = true;
+    me->line_.wake_all();
+  }
+  io::ref<io::file_reader> reader_;
+  streams::wait_line line_;
+  bool here_ = false;
+};
+
+// NOLINTBEGIN(cppcoreguidelines-avoid-reference-coroutine-parameters): the loop that runs it, and what its caller awaits it for
+coroutine<std::uint64_t> send_copies(loop::loop& l, int fd, io::file_sender& sender) {
+  file_pieces pieces(l, sender);
+  while (true) {
+    const std::string piece = co_await pieces.next(sender);
+    if (piece.empty()) co_return sender.sent();
+    std::string_view rest = piece;
+    while (!rest.empty()) {
+      const std::int64_t n = io::try_send(l, fd, rest);
+      if (n == -EAGAIN) {
+        co_await detail::ready_operation(l, fd, true);
+        continue;
+      }
+      if (n < 0) throw io::os_error(static_cast<int>(-n), "cannot send a file");
+      sender.count(static_cast<std::size_t>(n));
+      rest.remove_prefix(static_cast<std::size_t>(n));
+    }
+    co_await streams::turn_wait();
+  }
+}
+
 coroutine<std::uint64_t> send_file(loop::loop& l, int fd, io::file_sender& sender) {
   while (true) {
     const std::int64_t n = sender.step(fd);
@@ -29,10 +81,13 @@ coroutine<std::uint64_t> send_file(loop::loop& l, int fd, io::file_sender& sende
       co_await streams::turn_wait();
     else if (n == -EAGAIN)
       co_await detail::ready_operation(l, fd, true);
+    else if (n == -EOPNOTSUPP)
+      co_return co_await send_copies(l, fd, sender);
     else
       throw io::os_error(static_cast<int>(-n), "cannot send a file");
   }
 }
+// NOLINTEND(cppcoreguidelines-avoid-reference-coroutine-parameters)
 
 // NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters): the loop that runs it
 coroutine<std::uint64_t> send_file_to_socket(loop::loop& l, int fd, int file, sendfile_options options) {
@@ -87,8 +142,13 @@ coroutine<std::uint64_t> send_file_to_transport(loop::loop& l, std::shared_ptr<i
     const io::unique_fd copy(io::duplicate(t->fileno()));
     co_return co_await send_file(l, copy.get(), sender);
   }
-  for (std::string chunk = sender.next_chunk(); !chunk.empty(); chunk = sender.next_chunk()) {
-    output.write(std::move(chunk));
+  sender.require_copies("sendfile(2) cannot send a file over TLS");
+  file_pieces pieces(l, sender);
+  while (true) {
+    std::string piece = co_await pieces.next(sender);
+    if (piece.empty()) break;
+    sender.count(piece.size());
+    output.write(std::move(piece));
     co_await output.wait_until_empty();
   }
   co_return sender.sent();

@@ -2,8 +2,10 @@
 #include "kernel/kernel_test.hpp"
 
 #include "support/backend.hpp"
+#include "support/scratch_folder.hpp"
 
 #include <algorithm>
+#include <array>
 #include <deque>
 #include <random>
 #include <thread>
@@ -407,6 +409,49 @@ TEST_F(UringKernel, IsOutOfReachOfAForkedChild) {
   finish(1);
   EXPECT_EQ(read.bytes, "unharmed");
   kernel->forget(pair.a);
+}
+
+TEST_F(UringKernel, ReadsARegularFileWhereItIsTold) {
+  ASSERT_TRUE(kernel->reads_files());
+  const test::scratch_folder folder;
+  const int file = ::open((folder / "file").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  ASSERT_EQ(::write(file, "0123456789", 10), 10);
+  std::array<std::byte, 8> first{}, second{};
+  recorded_op reads[] = {{io_kind::file_read, file}, {io_kind::file_read, file}};
+  reads[0].buffer = first.data();
+  reads[1].buffer = second.data();
+  for (recorded_op& r : reads) {
+    r.size = 8;
+    r.offset = &r == &reads[0] ? 0 : 6;
+    ASSERT_FALSE(kernel->start(r));
+  }
+  finish(2);
+  EXPECT_EQ(reads[0].bytes, "01234567");
+  EXPECT_EQ(reads[1].bytes, "6789");
+  EXPECT_EQ(::lseek(file, 0, SEEK_CUR), 10) << "its position is nobody's business";
+  reads[0].offset = 10;
+  ASSERT_FALSE(kernel->start(reads[0]));
+  finish(1);
+  EXPECT_EQ(reads[0].result, 0) << "the end";
+  kernel->forget(file);
+  ::close(file);
+}
+
+TEST_F(UringKernel, TellsWhyAFileCannotBeReadAndForgetsReads) {
+  const test::scratch_folder folder;
+  const int directory = ::open(folder.path().c_str(), O_RDONLY | O_CLOEXEC);
+  std::array<std::byte, 8> room{};
+  recorded_op read(io_kind::file_read, directory);
+  read.buffer = room.data();
+  read.size = room.size();
+  ASSERT_FALSE(kernel->start(read));
+  finish(1);
+  EXPECT_EQ(read.result, -EISDIR);
+  ASSERT_FALSE(kernel->start(read));
+  kernel->forget(directory);
+  ::close(directory);
+  finish(1);
+  EXPECT_EQ(read.result, -ECANCELED) << "not handed in yet, and so never";
 }
 
 TEST_F(UringKernel, EndsWithTenThousandOpsInFlight) {

@@ -103,11 +103,12 @@ struct buffered_recorder : buffered_protocol {
 /// Until nothing happens any more: virtual time passes only then.
 inline coroutine<> quiet() { co_await sleep(1ms); }
 
-/// Lets the loop turn until `reached` holds, for real sockets: at most some thousand turns.
+/// Lets the loop turn until `reached` holds, for what is real: some thousand turns, and ten seconds.
 template <class Condition>
 coroutine<> until(Condition reached) {
   bool there = reached();
-  for (int i = 0; i < 5000 && !there; ++i) {
+  const auto patience = std::chrono::steady_clock::now() + 10s;
+  for (int i = 0; !there && (i < 5000 || std::chrono::steady_clock::now() < patience); ++i) {
     co_await sleep(0s);
     there = reached();
   }

@@ -5,6 +5,9 @@
 
 #if defined(ASYNCIO_TEST_SEAMS)
 #include "support/sys_faults.hpp"
+
+#include <condition_variable>
+#include <mutex>
 #endif
 
 namespace asyncio::spec {
@@ -39,10 +42,11 @@ class sample {
 /// Receives until `size` bytes have come.
 coroutine<std::string> collect(int fd, std::size_t size) {
   std::string all;
-  for (int i = 0; i < 20'000 && all.size() < size; ++i) {
+  const auto whole = [&all, fd, size] {
     all += taken_from(fd);
-    co_await sleep(0s);
-  }
+    return all.size() >= size;
+  };
+  co_await until(whole);
   co_return all;
 }
 
@@ -313,6 +317,37 @@ TEST(Sendfile, is_a_copy_where_the_kernel_cannot_unless_that_is_not_wanted) {
       }
       EXPECT_EQ(what, "sendfile(2) cannot send this file");
     }
+  });
+}
+
+// A disk that takes its time: pread() waits for the loop, which goes on meanwhile. On io_uring the kernel waits.
+TEST(Sendfile, a_copy_does_not_hold_up_the_loop_while_the_file_is_read) {
+  static std::mutex mutex;
+  static std::condition_variable changed;
+  static bool may_read = false;
+  may_read = false;
+  testing::run([]() -> coroutine<> {
+    event_loop& loop = get_running_loop();
+    const std::string text = numbers(1000);
+    const sample file(text);
+    const socket_pair pair;
+    sys_faults faults;
+    faults.fail<&table::sendfile>(EINVAL, 1, 1000);
+    faults.set<&table::pread>(+[](int fd, void* to, std::size_t size, off_t offset) noexcept -> ssize_t {
+      std::unique_lock hold(mutex);
+      const bool in_time = changed.wait_for(hold, 10s, [] { return may_read; });
+      return in_time ? test::sys::direct::pread(fd, to, size, offset) : -EIO;
+    });
+    task<std::uint64_t> sending = create_task(loop.sock_sendfile(pair.a, file.fd()));
+    for (int i = 0; i < 10; ++i) co_await sleep(0s);
+    {
+      const std::scoped_lock hold(mutex);
+      may_read = true;
+      changed.notify_all();
+    }
+    const std::uint64_t sent = co_await sending;
+    EXPECT_EQ(sent, text.size());
+    EXPECT_EQ(taken_from(pair.b), text);
   });
 }
 

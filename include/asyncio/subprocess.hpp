@@ -190,6 +190,13 @@ class process {
 /// std::invalid_argument for options that do not fit, and for a NUL in a string.
 /// Python: asyncio.create_subprocess_exec().
 coroutine<process> create_subprocess_exec(command program, subprocess_options options = {});
+template <class... A>
+  requires(sizeof...(A) > 0) && (std::convertible_to<A, std::string_view> && ...)
+coroutine<process> create_subprocess_exec(A&&... words) {
+  static_assert(sizeof...(A) == 0,
+                "create_subprocess_exec takes a command: create_subprocess_exec(command(\"ls\", \"-l\"), options)");
+  return create_subprocess_exec(command(words...));
+}
 
 /// The same with `/bin/sh -c text`. Never put into it what others have written: the shell does what it says.
 /// Python: asyncio.create_subprocess_shell().

@@ -28,9 +28,9 @@ file_reader::file_reader(loop::loop& l, unique_fd file, callback then, void* con
   read_.kind = kernel::io_kind::file_read;
   read_.fd = file_.get();
   read_.done = [](detail::op* self) noexcept { static_cast<read_op*>(self)->owner->done(); };
+  job::holds_end = true;
   job::run = [](threads::job* self) noexcept { of(self)->read_.result = of(self)->read_here(); };
   job::finished = [](threads::job* self) noexcept { of(self)->done(); };
-  job::dropped = [](threads::job* self) noexcept { of(self)->release(); };
 }
 
 file_reader::~file_reader() {

@@ -13,11 +13,11 @@ namespace asyncio::io {
 /// Reads a file piece by piece, while its loop goes on. A file is always ready and may yet take long, so nobody can wait
 /// for it as for a socket: a backend that can reads it itself, and where none can a thread does, one of four for all files.
 ///
-///   idle ──start()──▶ with the backend ─▶ done, in a turn of the loop: then()
-///             └─────▶ with a thread ────▶ done; or the loop has closed meanwhile, and nobody is told
+///   idle ──start()──▶ with the backend ──▶ done, in a turn of the loop: then()
+///             └─────▶ with a thread ─────▶ done
 ///
 /// It reads from a descriptor of its own (of the same open file) into memory of its own, and each read refers to it: so it
-/// may be let go at any time, and its owner may close the file.
+/// may be let go at any time, and its owner may close the file. The loop's end waits for what is being read.
 class file_reader final : public counted, private threads::job {
  public:
   /// Called in a turn of the loop; never after abandon(), or after the end of the loop.

@@ -309,13 +309,24 @@ void loop::close() noexcept {
     while (timer_op* timer = timers_.pop_due()) timer->done(timer);
   }
   kernel_->cancel_all();
-  while (kernel_->in_flight() > 0) {
-    if (ready_.empty() || !completions_wait_) ask_kernel(std::chrono::nanoseconds(0));
-    run_ready();
-  }
+  wait_for_all();
   inbox_->close(ready_);
   while (!ready_.empty()) run_ready();
   finish_turn();
+}
+
+// Until the kernel has let go of every op, and other threads of what they hold for us: which a forked child does not have.
+void loop::wait_for_all() noexcept {
+  while (kernel_->in_flight() > 0 || (ends_held_ > 0 && !inbox_->forked())) {
+    if (kernel_->in_flight() > 0) {
+      if (ready_.empty() || !completions_wait_) ask_kernel(std::chrono::nanoseconds(0));
+    } else if (ready_.empty() && inbox_->begin_sleep()) {
+      ask_kernel(longest_wait);
+      inbox_->end_sleep();
+    }
+    take_mail();
+    run_ready();
+  }
 }
 
 run_end loop::run_forever() {

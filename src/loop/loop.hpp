@@ -133,6 +133,7 @@ class loop final : public detail::loop_core {
   void wait(time_point from, std::optional<std::chrono::nanoseconds> most) noexcept;
   bool spin(time_point from, std::chrono::nanoseconds& limit) noexcept;
   void ask_kernel(std::chrono::nanoseconds limit) noexcept;
+  void wait_for_all() noexcept;
   std::chrono::nanoseconds wait_limit(time_point now, std::optional<std::chrono::nanoseconds> most) const noexcept;
   bool jump(time_point now, std::optional<std::chrono::nanoseconds> most) noexcept;
   void run_batch() noexcept;

@@ -18,7 +18,10 @@ void blocking_pool::submit(job& work, detail::inbox& home) {
   work.ticket_.finish = &blocking_pool::hand_back;
   work.ticket_.drop = &blocking_pool::hand_back;
   home.add_user();
-  if (detail::loop_core* loop = home.loop()) loop->expect_post();
+  if (detail::loop_core* loop = home.loop()) {
+    loop->expect_post();
+    if (work.holds_end) loop->hold_end();
+  }
   std::unique_ptr<detail::job> owned(&work.ticket_);
   try {
     pool_.post(owned);
@@ -64,7 +67,10 @@ void blocking_pool::deliver(op* self) noexcept {
 }
 
 void blocking_pool::leave(job& work) noexcept {
-  if (detail::loop_core* loop = work.home->loop()) loop->post_came();
+  if (detail::loop_core* loop = work.home->loop()) {
+    loop->post_came();
+    if (work.holds_end) loop->free_end();
+  }
   work.home->drop_user();
 }
 

@@ -20,12 +20,13 @@ using detail::op;
 
 /// One piece of blocking work. The owner fills the three functions; exactly one of these ends it:
 ///   finished(job)  in the loop's thread, after run(job);
-///   dropped(job)   in a pool's thread, when the loop closed meanwhile, before or after run(job);
+///   dropped(job)   in a pool's thread, when the loop closed meanwhile, before or after run(job); never when holds_end;
 ///   cancel(job)    returned true: it was still waiting for its turn.
 struct job : op {
   void (*run)(job*) noexcept = nullptr;       ///< the work; in a pool thread
   void (*finished)(job*) noexcept = nullptr;  ///< may destroy the job
   void (*dropped)(job*) noexcept = nullptr;   ///< frees what nobody waits for any more
+  bool holds_end = false;                     ///< the loop's end waits for it
   detail::inbox* home = nullptr;              ///< set by submit(), which makes the job a counted user of it
 
  private:

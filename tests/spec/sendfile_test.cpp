@@ -116,7 +116,7 @@ TEST(SockSendfile, tells_that_the_peer_has_gone) {
   });
 }
 
-TEST(SockSendfile, may_be_cancelled_at_every_point) {
+void cancel_sending_at_every_point() {
   const std::string text = numbers(700'000);
   auto body = [&text]() -> coroutine<> {
     const sample file(text);
@@ -132,6 +132,8 @@ TEST(SockSendfile, may_be_cancelled_at_every_point) {
   };
   EXPECT_GT(testing::inject_cancel(body, {.all_tasks = true}), 5u);
 }
+
+TEST(SockSendfile, may_be_cancelled_at_every_point) { cancel_sending_at_every_point(); }
 
 // S224
 TEST(Sendfile, follows_what_was_written_before_it_and_goes_before_what_is_written_after) {
@@ -349,6 +351,12 @@ TEST(Sendfile, a_copy_does_not_hold_up_the_loop_while_the_file_is_read) {
     EXPECT_EQ(sent, text.size());
     EXPECT_EQ(taken_from(pair.b), text);
   });
+}
+
+TEST(Sendfile, a_copy_may_be_cancelled_at_every_point) {
+  sys_faults faults;
+  faults.fail<&table::sendfile>(EINVAL, 1, 1'000'000);
+  cancel_sending_at_every_point();
 }
 
 TEST(Sendfile, interruptions_are_not_seen_and_errors_are_told) {

@@ -60,6 +60,9 @@ class loop_core {
   /// Another thread works for this loop, and will post. Each is followed by one post_came().  Thread of both: the loop's.
   void expect_post() noexcept { ++posts_expected_; }
   void post_came() noexcept { --posts_expected_; }
+  /// What it posts is one of those that the end of the loop waits for, as it does for the kernel.
+  void hold_end() noexcept { ++ends_held_; }
+  void free_end() noexcept { --ends_held_; }
 
   void add_close_hook(close_hook& hook) noexcept;
   void remove_close_hook(close_hook& hook) noexcept;
@@ -110,6 +113,7 @@ class loop_core {
   close_hook* close_hooks_ = nullptr;  // circular
   std::size_t task_count_ = 0;
   std::size_t posts_expected_ = 0;
+  std::size_t ends_held_ = 0;
   std::uint64_t task_numbers_ = 0;
   std::int32_t step_budget_ = INT32_MAX;
   bool debug_ = false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Signals: SIGINT under run(), and add_signal_handler().
 #include "spec/spec.hpp"
+#include "support/signals.hpp"
 
 #include <unistd.h>
 #include <atomic>
@@ -23,7 +24,7 @@ class signal_later {
   explicit signal_later(int number, std::chrono::milliseconds delay = 10ms)
       : thread_([number, delay] {
           std::this_thread::sleep_for(delay);
-          ::kill(::getpid(), number);
+          test::signal_from_helper(number);
         }) {}
   ~signal_later() { thread_.join(); }
 

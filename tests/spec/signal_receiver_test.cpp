@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // signal_receiver: signals one after another, and who else hears them.
 #include "spec/spec.hpp"
+#include "support/signals.hpp"
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -75,7 +76,7 @@ TEST(SignalReceiver, a_signal_wakes_a_loop_that_sleeps) {
     signal_receiver s({SIGUSR1});
     const task<std::string> waits = create_task(next_of(s));
     co_await sleep(0s);
-    std::thread sender([] { ::kill(::getpid(), SIGUSR1); });
+    std::thread sender([] { test::signal_from_helper(SIGUSR1); });
     const std::string came = co_await waits;
     sender.join();
     EXPECT_EQ(came, "USR1");
@@ -130,10 +131,12 @@ TEST(SignalReceiver, after_the_last_of_a_burst_from_another_thread_one_is_given)
   run([&]() -> coroutine<> {
     signal_receiver s({SIGUSR1});
     std::thread sender([&] {
-      for (int i = 0; i < burst; ++i) {
+      for (int i = 1; i < burst; ++i) {
         sent.fetch_add(1);
         ::kill(::getpid(), SIGUSR1);
       }
+      sent.fetch_add(1);
+      test::signal_from_helper(SIGUSR1);
     });
     int seen = 0;
     while (seen < burst) {

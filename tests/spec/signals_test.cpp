@@ -3,6 +3,7 @@
 #include <asyncio/signals.hpp>
 
 #include "spec/spec.hpp"
+#include "support/signals.hpp"
 
 #include <asyncio/channel.hpp>
 #include <asyncio/loop_group.hpp>
@@ -171,7 +172,7 @@ class interrupt_later {
   interrupt_later()
       : thread_([this] {
           while (!go_) std::this_thread::yield();
-          ::kill(::getpid(), SIGINT);
+          test::signal_from_helper(SIGINT);
         }) {}
   ~interrupt_later() { thread_.join(); }
   void go() { go_ = true; }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Many children, killed and interrupted at moments that nobody chose.
 #include "spec/subprocess_test.hpp"
+#include "support/signals.hpp"
 
 #include <atomic>
 #include <random>
@@ -95,7 +96,7 @@ TEST_P(SubprocessStress, sigint_at_any_moment_ends_a_program_and_its_children) {
   for (int i = 0; i < (sanitized ? 10 : 30); ++i) {
     std::thread interrupting;
     const auto whole = [&]() -> coroutine<> {
-      interrupting = after_a_while(random, 20ms, [] { ::kill(::getpid(), SIGINT); });
+      interrupting = after_a_while(random, 20ms, [] { test::signal_from_helper(SIGINT); });
       co_await main();
     };
     EXPECT_EQ(thrown_by([&] { asyncio::run(whole); }), "keyboard_interrupt");

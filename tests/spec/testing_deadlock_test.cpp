@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // asyncio::testing: a program that nothing can wake any more fails, and says what every task waits for.
 #include "spec/spec.hpp"
+#include "support/signals.hpp"
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -199,7 +200,7 @@ TEST(Deadlock, a_signal_handler_is_none_and_ctrl_c_alone_is_no_handler) {
         []() -> coroutine<> {
           future<> came;
           get_running_loop().add_signal_handler(SIGUSR1, [came] { came.set_result(); });
-          std::thread sender([] { ::kill(::getpid(), SIGUSR1); });
+          std::thread sender([] { test::signal_from_helper(SIGUSR1); });
           co_await came;
           sender.join();
           get_running_loop().remove_signal_handler(SIGUSR1);

@@ -95,7 +95,8 @@ class Wrk(unittest.TestCase):
         with programs.Server("http_hello") as server:
             before = server.stats()
             for connections in ("50", "500"):
-                output = run("wrk", "-t2", f"-c{connections}", f"-d{SECONDS}s", f"http://{LOCAL}:{server.port}/")
+                output = run("wrk", "-t2", f"-c{connections}", f"-d{SECONDS}s", "--timeout", f"{programs.PATIENCE:.0f}s",
+                             f"http://{LOCAL}:{server.port}/")
                 self.assertNotIn("Socket errors", output)
                 self.assertNotIn("Non-2xx", output)
                 self.assertGreater(int(re.search(r"(\d+) requests in", output)[1]), 1000, output)

@@ -79,7 +79,7 @@ void run_clean(Body body) {
   asyncio::run(main);
   EXPECT_EQ(reports, lines());
   EXPECT_TRUE(has_no_children());
-  EXPECT_EQ(test::open_descriptors(), before);
+  EXPECT_EQ(test::settled_descriptors(before), before);
 }
 
 /// How the loop hears of a child's end.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
+#include <chrono>
 #include <cstddef>
+#include <thread>
 
 #include <dirent.h>
 #include <sys/socket.h>
@@ -15,6 +17,18 @@ inline std::size_t open_descriptors() {
   while (const dirent* entry = readdir(folder)) n += entry->d_name[0] != '.';
   closedir(folder);
   return n - 1;
+}
+
+/// The same, as soon as there are `expected`, or after a while: a thread that is about to end may have one for a moment
+/// (UBSan asks by a pipe whether memory can be read).
+inline std::size_t settled_descriptors(std::size_t expected) {
+  const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  std::size_t open = open_descriptors();
+  while (open != expected && std::chrono::steady_clock::now() < patience) {
+    std::this_thread::yield();
+    open = open_descriptors();
+  }
+  return open;
 }
 
 /// A connected pair of stream sockets of the kernel's AF_UNIX, non-blocking; closed with the object.

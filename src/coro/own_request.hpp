@@ -21,11 +21,12 @@ class own_request {
   }
 
   /// Takes the request back. When nobody else has requested anything meanwhile, and ours never reached the task, it
-  /// never will.
+  /// never will; and when none is left, as of uncancel(), none will.
   void take_back() noexcept {
     if (!std::exchange(made_, false) || task_->cancel_requests == 0) return;
     --task_->cancel_requests;
-    if (!others_request() && !others_undelivered_) task_->must_cancel = task_->late_cancel = false;
+    const bool ours_alone = !others_request() && !others_undelivered_;
+    if (ours_alone || task_->cancel_requests == 0) task_->must_cancel = task_->late_cancel = false;
   }
   /// Has somebody requested cancellation since the scope was entered? (Once ours is taken back.)
   bool others_request() const noexcept { return task_->cancel_requests > at_entry_; }

@@ -245,6 +245,33 @@ TEST(Timeout, a_new_request_in_a_task_that_was_cancelled_before_is_not_converted
   });
 }
 
+// S72, S107: requests that were all taken back are not delivered, whoever made the last of them.
+TEST(Timeout, that_takes_the_last_request_back_leaves_none_under_way) {
+  testing::run([]() -> coroutine<> {
+    const auto body = []() -> coroutine<> {
+      const std::string end = co_await ending(sleep(0s));
+      EXPECT_EQ(end, "cancelled_error(outside)");
+      EXPECT_EQ(current_task().cancelling(), 2) << "outside's, and the deadline's";
+      EXPECT_EQ(current_task().uncancel(), 1);
+      EXPECT_EQ(current_task().uncancel(), 0);
+      current_task().cancel();
+    };
+    const auto work = [body]() -> coroutine<int> {
+      timeout limit(0s);
+      co_await async_with(limit, body);
+      EXPECT_TRUE(limit.expired());
+      EXPECT_EQ(current_task().cancelling(), 0);
+      co_await sleep(0s);
+      co_return 1;
+    };
+    task<int> all = create_task(work);
+    co_await sleep(0s);
+    all.cancel("outside");
+    const int value = co_await all;
+    EXPECT_EQ(value, 1);
+  });
+}
+
 // S107: a body that catches the request of its deadline is done in time as far as anybody can tell.
 TEST(Timeout, a_body_that_goes_on_after_its_deadline_is_cancelled_once_only) {
   journal happened;

@@ -7,6 +7,7 @@
 #include "support/sys_faults.hpp"
 #endif
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>

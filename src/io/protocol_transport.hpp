@@ -77,6 +77,8 @@ class protocol_transport final : public asyncio::transport,
   /// Bytes may pass by the channel: it is a plain socket.
   bool is_plain() const { return !channel_->security() && is_stream_socket(channel_->fd()); }
   bool lost() const noexcept { return lost_; }
+  /// What is written from here on is ignored: the connection ends, and its loss may still have to be told.
+  bool ends() const noexcept { return lost_ || channel_->closing(); }
 
   /// The library's own: see make().
   protocol_transport(loop::loop& l, ref<channel> c, host_ptr host) noexcept;

@@ -113,14 +113,17 @@ class locked_output {
   /// All that was written is with the kernel. Errors: std::system_error when the connection is lost.
   coroutine<> wait_until_empty() {
     while (!empty_) co_await streams::line_wait(line_);
-    if (transport_->lost()) throw io::os_error(ECONNRESET, "connection lost while a file was sent");
+    if (transport_->lost()) throw_lost();
   }
+  /// Errors: std::system_error when the connection has ended while the file was read; std::bad_alloc.
   void write(std::string bytes) {
+    if (transport_->ends()) throw_lost();
     empty_ = false;
     transport_->write_locked(std::move(bytes), &locked_output::emptied, this);
   }
 
  private:
+  [[noreturn]] static void throw_lost() { throw io::os_error(ECONNRESET, "connection lost while a file was sent"); }
   static void emptied(void* self) noexcept {
     auto* me = static_cast<locked_output*>(self);
     me->empty_ = true;
@@ -147,8 +150,9 @@ coroutine<std::uint64_t> send_file_to_transport(loop::loop& l, std::shared_ptr<i
   while (true) {
     std::string piece = co_await pieces.next(sender);
     if (piece.empty()) break;
-    sender.count(piece.size());
+    const std::size_t size = piece.size();
     output.write(std::move(piece));
+    sender.count(size);
     co_await output.wait_until_empty();
   }
   co_return sender.sent();

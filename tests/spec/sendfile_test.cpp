@@ -216,12 +216,13 @@ TEST(Sendfile, into_a_pipe_is_a_copy_which_abort_ends) {
         EXPECT_TRUE(contains(end, "connection lost while a file was sent")) << end;
       } else {
         std::string got;
-        for (int i = 0; i < 20'000 && got.size() < text.size(); ++i) {
+        const auto whole = [&] {
           char some[4096];
           const ssize_t n = ::read(reader, some, sizeof some);
           if (n > 0) got.append(some, static_cast<std::size_t>(n));
-          co_await sleep(0s);
-        }
+          return got.size() >= text.size();
+        };
+        co_await until(whole);
         EXPECT_TRUE(got == text) << got.size();
         const std::uint64_t sent = co_await sending;
         EXPECT_EQ(sent, text.size());
@@ -233,6 +234,26 @@ TEST(Sendfile, into_a_pipe_is_a_copy_which_abort_ends) {
 }
 
 // The server ends connections as their transports do, which know of the file.
+// The last piece is read, and everything before it is with the kernel: nothing else would tell that it never goes out.
+TEST(Sendfile, an_abort_while_the_last_piece_is_read_is_an_error) {
+  testing::run([]() -> coroutine<> {
+    event_loop& loop = get_running_loop();
+    const sample file(numbers(1000));
+    const auto make = [] { return std::make_shared<recorder>(); };
+    int fds[2];
+    EXPECT_EQ(::pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+    const owned_fd reader(fds[0]);
+    auto [t, p] = co_await loop.connect_write_pipe(make, fds[1]);
+    task<std::uint64_t> sending = create_task(loop.sendfile(*t, file.fd(), {.count = 1000}));
+    co_await sleep(0s);  // it reads now
+    t->abort();
+    const std::string end = co_await ending(sending);
+    EXPECT_TRUE(contains(end, "connection lost while a file was sent")) << end;
+    EXPECT_EQ(file.position(), 0);
+    co_await until([&p = p] { return p->lost; });
+  });
+}
+
 TEST(Sendfile, a_server_that_shuts_down_ends_it) {
   testing::run([]() -> coroutine<> {
     event_loop& loop = get_running_loop();

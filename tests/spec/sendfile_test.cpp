@@ -39,14 +39,13 @@ class sample {
   owned_fd fd_;
 };
 
-/// Receives until `size` bytes have come.
+/// Receives until `size` bytes have come. It waits for each of them, so that how often depends on nobody's speed.
 coroutine<std::string> collect(int fd, std::size_t size) {
-  std::string all;
-  const auto whole = [&all, fd, size] {
+  std::string all = taken_from(fd);
+  while (all.size() < size) {
+    co_await get_running_loop().readable(fd);
     all += taken_from(fd);
-    return all.size() >= size;
-  };
-  co_await until(whole);
+  }
   co_return all;
 }
 
